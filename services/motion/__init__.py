@@ -1,0 +1,1 @@
+"""What the spotter, the recognizer and the lab agree on about facial motion (numpy and cv2 only)."""

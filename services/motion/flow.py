@@ -1,0 +1,85 @@
+"""Optical flow on aligned crops, what the head adds to it, and strain.
+
+Two tiers, both dense inverse search (Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016):
+`Flow(cheap)` for every frame, `Flow(fine)` for the frames that matter. The usual presets stop at a coarser scale than
+the pixel and return about half of a sub-pixel motion; `fine` goes on to the finest.
+"""
+
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+Field = NDArray[np.float32]
+
+_FINEST_SCALE: Final = {"cheap": 2, "fine": 0}
+
+
+class Flow:
+    """One flow algorithm with its buffers; not shared between threads.
+
+    tier: "cheap" (coarse, for detection) or "fine" (for measuring).
+    """
+
+    def __init__(self, tier: Literal["cheap", "fine"]) -> None:
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._dis.setFinestScale(_FINEST_SCALE[tier])
+
+    def __call__(self, start: Image, end: Image) -> Field:
+        """Motion of each pixel of `start` to `end`.
+
+        start, end: [H, W] uint8, equal shapes. Returns [H, W, 2] float32, pixels; u to the right, v downwards.
+        Raises ValueError when shapes differ or pictures are too small for the algorithm (under 16 px).
+        """
+        if start.shape != end.shape or start.ndim != 2 or min(start.shape) < 16:
+            raise ValueError(f"flow needs two grey pictures of equal size, got {start.shape} and {end.shape}")
+        return np.asarray(self._dis.calc(start, end, None), np.float32)
+
+
+def strain(field: Field) -> Field:
+    """Magnitude of the strain tensor: sqrt(u_x^2 + v_y^2 + (u_y + v_x)^2 / 2).
+
+    field: [..., H, W, 2]; returns [..., H, W] float32, a ratio (pixels per pixel), whatever the unit of length, given
+    that the field is in pixels. Shreve et al., "Macro- and micro-expression spotting in long videos using spatio-
+    temporal strain", FG 2011.
+    """
+    u_y, u_x = np.gradient(field[..., 0], axis=(-2, -1))
+    v_y, v_x = np.gradient(field[..., 1], axis=(-2, -1))
+    return np.sqrt(u_x**2 + v_y**2 + 0.5 * (u_y + v_x) ** 2).astype(np.float32)
+
+
+def head_motion(points: Field, moved: Field, rounds: int = 4) -> NDArray[np.float64]:
+    """The similarity (shift, rotation, zoom) that best explains how stable points moved, outliers weighed down.
+
+    points: [N, 2] pixels, N >= 2; moved: [N, 2], their motion, pixels. Returns [2, 3] float64 affine M so that a point p
+    of the head moves to M @ (p, 1). Iteratively reweighted least squares with Geman-McClure weights whose scale is the
+    median residual. Raises ValueError for fewer than 2 points.
+    """
+    if len(points) < 2:
+        raise ValueError(f"head motion needs 2 points or more, got {len(points)}")
+    x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
+    one, nil = np.ones_like(x), np.zeros_like(x)
+    design = np.concatenate([np.stack([x, -y, one, nil], 1), np.stack([y, x, nil, one], 1)])  # [2N, 4]
+    target = np.concatenate([moved[:, 0], moved[:, 1]]).astype(np.float64)  # [2N]
+    weight = np.ones(len(points))
+    a = b = tx = ty = 0.0
+    for _ in range(rounds):
+        root = np.sqrt(np.tile(weight, 2))
+        a, b, tx, ty = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0]
+        residual = (target - design @ np.array([a, b, tx, ty])).reshape(2, -1)
+        squared = (residual**2).sum(0)
+        scale = max(float(np.median(squared)), 1e-6)
+        weight = 1 / (1 + squared / (2 * scale)) ** 2
+    return np.array([[1 + a, -b, tx], [b, 1 + a, ty]])
+
+
+def remove_head_motion(field: Field, head: NDArray[np.float64]) -> Field:
+    """The field less the motion of the head. field: [H, W, 2] pixels; head: [2, 3] as from `head_motion`."""
+    height, width = field.shape[:2]
+    x = np.arange(width, dtype=np.float32)
+    y = np.arange(height, dtype=np.float32)[:, None]
+    m = (head - np.eye(2, 3)).astype(np.float32)
+    rigid = np.stack([m[0, 0] * x + m[0, 1] * y + m[0, 2], m[1, 0] * x + m[1, 1] * y + m[1, 2]], -1)
+    return field - rigid
