@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from urllib.parse import quote
 
 from microex.v1 import stream_pb2
 from services.common.errors import Fatal, Poison
@@ -41,6 +42,11 @@ def window_id(stream: stream_pb2.StreamKey, onset_index: int, offset_index: int,
 def prediction_id(window: str, model_digest: str) -> str:
     """32 hexadecimal digits from window id and model digest."""
     return _digest(window, model_digest)
+
+
+def cache_prefix(session: str) -> str:
+    """What every cache key of a session begins with; no session's prefix begins another's."""
+    return f"microex:{quote(session, safe='')}:"
 
 
 def _digest(*parts: str) -> str:

@@ -13,6 +13,8 @@ from services.common.errors import MicroexError, Poison
 
 SCHEMA_VERSION: Final = "1"
 MAX_MESSAGE_BYTES: Final = 512 * 1024
+MAX_REQUEST_BYTES: Final = 1024 * 1024
+"""One request of a producer at the most, as brokers take it by default."""
 
 Headers = list[tuple[str, bytes]]
 
@@ -29,21 +31,58 @@ class Topic:
     config: dict[str, str]
 
 
-FACE_FRAMES: Final = Topic("microex.face-frames.v1", frame_pb2.FaceFrame, 12, {
-    "cleanup.policy": "delete", "retention.ms": str(HOUR_MS), "segment.ms": str(HOUR_MS // 6),
-    "max.message.bytes": str(MAX_MESSAGE_BYTES)})
-APEX_WINDOWS: Final = Topic("microex.apex-windows.v1", window_pb2.ApexWindow, 12, {
-    "cleanup.policy": "compact,delete", "retention.ms": str(7 * 24 * HOUR_MS), "segment.ms": str(HOUR_MS),
-    "max.compaction.lag.ms": str(HOUR_MS), "max.message.bytes": str(MAX_MESSAGE_BYTES)})
-AU_GRAPHS: Final = Topic("microex.au-graphs.v1", graph_pb2.AuGraph, 12, {
-    "cleanup.policy": "compact", "segment.ms": str(HOUR_MS), "max.compaction.lag.ms": str(HOUR_MS),
-    "max.message.bytes": str(MAX_MESSAGE_BYTES)})
-CONSENTS: Final = Topic("microex.consents.v1", consent_pb2.Consent, 1, {
-    "cleanup.policy": "compact", "segment.ms": str(HOUR_MS), "max.compaction.lag.ms": str(HOUR_MS)})
+FACE_FRAMES: Final = Topic(
+    "microex.face-frames.v1",
+    frame_pb2.FaceFrame,
+    12,
+    {
+        "cleanup.policy": "delete",
+        "retention.ms": str(HOUR_MS),
+        "segment.ms": str(HOUR_MS // 6),
+        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+    },
+)
+APEX_WINDOWS: Final = Topic(
+    "microex.apex-windows.v1",
+    window_pb2.ApexWindow,
+    12,
+    {
+        "cleanup.policy": "compact,delete",
+        "retention.ms": str(7 * 24 * HOUR_MS),
+        "segment.ms": str(HOUR_MS),
+        "max.compaction.lag.ms": str(HOUR_MS),
+        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+    },
+)
+AU_GRAPHS: Final = Topic(
+    "microex.au-graphs.v1",
+    graph_pb2.AuGraph,
+    12,
+    {
+        "cleanup.policy": "compact",
+        "segment.ms": str(HOUR_MS),
+        "max.compaction.lag.ms": str(HOUR_MS),
+        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+    },
+)
+CONSENTS: Final = Topic(
+    "microex.consents.v1",
+    consent_pb2.Consent,
+    1,
+    {"cleanup.policy": "compact", "segment.ms": str(HOUR_MS), "max.compaction.lag.ms": str(HOUR_MS)},
+)
 # A dead letter wraps a record that was itself as large as allowed.
-DEAD_LETTERS: Final = Topic("microex.dead-letters.v1", dead_letter_pb2.DeadLetter, 1, {
-    "cleanup.policy": "delete", "retention.ms": str(24 * HOUR_MS), "segment.ms": str(HOUR_MS),
-    "max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024)})
+DEAD_LETTERS: Final = Topic(
+    "microex.dead-letters.v1",
+    dead_letter_pb2.DeadLetter,
+    1,
+    {
+        "cleanup.policy": "delete",
+        "retention.ms": str(24 * HOUR_MS),
+        "segment.ms": str(HOUR_MS),
+        "max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024),
+    },
+)
 
 TOPICS: Final = (FACE_FRAMES, APEX_WINDOWS, AU_GRAPHS, CONSENTS, DEAD_LETTERS)
 
@@ -102,9 +141,17 @@ def child_trace(parent: bytes | None = None) -> bytes:
 def dead_letter(record: Record, error: MicroexError, service: str) -> dead_letter_pb2.DeadLetter:
     """Everything that is needed to look into a record that could not be processed, and to send it again."""
     return dead_letter_pb2.DeadLetter(
-        topic=record.topic, partition=record.partition, offset=record.offset, key=record.key, payload=record.value,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        payload=record.value,
         headers=[dead_letter_pb2.Header(name=name, value=value) for name, value in record.headers or ()],
-        error_class=type(error).__name__, error_text=str(error), service=service, failed_us=now_us())
+        error_class=type(error).__name__,
+        error_text=str(error),
+        service=service,
+        failed_us=now_us(),
+    )
 
 
 def now_us() -> int:
