@@ -134,14 +134,14 @@ def _bury(settings: KafkaSettings, topic: wire.Topic, session: str) -> int:
         for records in consumer.poll(timeout_ms=1000).values():
             for record in records:
                 try:
-                    stream = wire.decode(topic.message, record.value, record.headers).stream  # type: ignore[attr-defined]
+                    whose = wire.decode(topic.message, record.value, record.headers).stream  # type: ignore[attr-defined]
                 except Poison:
                     found.pop(record.key, None)  # deleted already, or nothing that can be read
                     continue
-                if stream.session == session:
-                    found[record.key] = stream_key(stream)
-    for key, stream_key in found.items():
-        outbox.send(topic, key, None, stream=stream_key)
+                if whose.session == session:
+                    found[record.key] = stream_key(whose)
+    for key, stream in found.items():
+        outbox.send(topic, key, None, stream=stream)
     outbox.flush(60)
     outbox.close()
     consumer.close()
