@@ -73,7 +73,7 @@ class Broker:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Returns when clients can connect. Raises BrokerError, with the end of Kafka's log, when it does not come up."""
+        """Returns when clients can connect. Raises BrokerError, with the end of Kafka's log, when they cannot."""
         tries = 1 if self._wanted_port else 3  # a free port may be taken by someone else before Kafka has it
         for left in reversed(range(tries)):
             try:

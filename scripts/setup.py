@@ -72,8 +72,6 @@ RTSP_SERVER: Final[dict[str, Callable[[], bool]]] = {
 
 def main(what: str) -> None:
     """Do all that `what` needs."""
-    if sys.version_info < (3, 11):
-        sys.exit(f"microex needs Python 3.11 or newer, this is {sys.version.split()[0]}: make PYTHON=python3.11 …")
     if what == "kafka":
         install_debian(KAFKA)
     else:
@@ -110,26 +108,18 @@ def install_python() -> None:
     stamp.unlink(missing_ok=True)
     say(".venv with uv")
     run(sys.executable, "-m", "venv", "--clear", VENV)
-    pip = [
-        PYTHON,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--require-hashes",
-        "--requirement",
-    ]
-    run(*pip, extract(lock, lambda pin: pin.startswith("uv==")))
+    pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes")
+    run(*pip, "--requirement", extract(lock, lambda pin: pin.startswith("uv==")))
     say("the packages of requirements.lock (5 GB, most of it CUDA for PyTorch; TORCH_BACKEND=cpu leaves that out)")
-    sync = [UV, "pip", "sync", "--python", PYTHON, "--require-hashes", "--no-build", "--quiet"]
+    sync = (UV, "pip", "sync", "--python", PYTHON, "--quiet", "--require-hashes", "--no-build")
+    install = (UV, "pip", "install", "--python", PYTHON, "--quiet", "--no-deps")
     if backend:
         run(*sync, extract(lock, lambda pin: not CUDA_BUILD.match(pin)))
         [torch] = re.findall(r"(?m)^torch==\S+", lock)
-        run(UV, "pip", "install", "--python", PYTHON, "--no-deps", f"--torch-backend={backend}", torch)
+        run(*install, f"--torch-backend={backend}", torch)
     else:
         run(*sync, LOCK)
-    run(UV, "pip", "install", "--python", PYTHON, "--quiet", "--no-deps", "--no-build-isolation", "--editable", ROOT)
+    run(*install, "--no-build-isolation", "--editable", ROOT)
     stamp.write_text(state)
 
 
