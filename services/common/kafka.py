@@ -1,5 +1,6 @@
 """Kafka clients: how they connect, the producer that every part shares, topics."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from functools import lru_cache
@@ -168,6 +169,23 @@ class Outbox:
     def close(self, timeout_s: float = 10.0) -> None:
         """Flush for at most that long, then let go."""
         self._producer.close(timeout=timeout_s)
+
+
+async def acknowledged(future: Any) -> None:
+    """Wait, in asyncio, until what `Outbox.send` returned is acknowledged. Raises Fatal when Kafka refuses it."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if not outcome.done():
+            outcome.set_exception(error) if error else outcome.set_result(None)
+
+    future.add_callback(lambda _: loop.call_soon_threadsafe(settle, None))
+    future.add_errback(lambda error: loop.call_soon_threadsafe(settle, error))
+    try:
+        await outcome
+    except KafkaError as error:
+        raise Fatal("Kafka refused a record", error=type(error).__name__) from error
 
 
 def make_consumer(

@@ -1,0 +1,234 @@
+"""The spotter on Kafka, and the only file that knows Faust.
+
+Faust reads the face frames, keeps the group and commits. What it commits is what the ledger of the lanes says: Faust's
+own reckoning commits past gaps (its issue 606) and acknowledges what it skips in a rebalance.
+"""
+
+import asyncio
+import ssl
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from microex.v1 import window_pb2
+from services.common import wire
+from services.common.consent import ConsentWatch
+from services.common.errors import Fatal, MicroexError
+from services.common.kafka import Outbox, acknowledged, topic_name
+from services.common.logs import get_logger
+from services.common.settings import SpotterSettings
+from services.spotter import metrics
+from services.spotter.lanes import Lanes
+
+log = get_logger(__name__)
+
+SERVICE = "spotter"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as wire.Record wants it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Iterable[tuple[str, bytes]]
+
+
+class Spotting:
+    """Joins Faust's stream of records to lanes, and lanes to the outbox; one life of a service."""
+
+    def __init__(self, settings: SpotterSettings, outbox: Outbox, consents: ConsentWatch) -> None:
+        self._settings, self._outbox, self._consents = settings, outbox, consents
+        self._pool = ThreadPoolExecutor(settings.spotter_threads, thread_name_prefix="flow")
+        self.lanes = self._new_lanes()
+        self.joined = False
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.app = _app(settings, self)
+
+    def _new_lanes(self) -> Lanes:
+        return Lanes(
+            publish=self._publish,
+            bury=self._bury,
+            refused=self._consents.refusal,
+            pool=self._pool,
+            capacity=self._settings.spotter_buffer_frames,
+            silence_s=self._settings.stream_silence_s,
+            failed=self._fail,
+        )
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.failure.done():
+            self.failure.set_exception(error)
+
+    async def assigned(self, partitions: set[TP]) -> None:
+        """A new generation of the group: what was held is read again, so everything begins anew."""
+        await self._begin_anew()
+        self.joined = True
+        log.info("joined the group", partitions=sorted(tp.partition for tp in partitions))
+
+    async def revoked(self) -> None:
+        """Membership is in doubt until the next assignment."""
+        self.joined = False
+        await self._begin_anew()
+
+    async def _begin_anew(self) -> None:
+        old, self.lanes = self.lanes, self._new_lanes()
+        await old.stop()
+
+    def not_ready(self) -> str | None:
+        """Why the service is not ready; None when it is."""
+        return None if self.joined else "not a member of the consumer group yet"
+
+    async def read(self, stream: Any) -> None:
+        """The agent: hand every record to its lane."""
+        async for event in stream.noack().events():
+            message = event.message
+            record = Record(
+                message.topic,
+                message.partition,
+                message.offset,
+                message.key,
+                message.value,
+                tuple(dict(message.headers or {}).items()),
+            )
+            try:
+                await self.lanes.take(record)
+            except MicroexError as error:
+                self._fail(error)
+
+    async def housekeeping(self) -> None:
+        """Once a second: streams that fell silent, lag by position."""
+        while True:
+            await asyncio.sleep(1)
+            self.lanes.drop_silent()
+            name = topic_name(self._settings, wire.FACE_FRAMES)
+            for partition, position in self.lanes.taken().items():
+                end = self.app.monitor.tp_end_offsets.get(TP(name, partition), position)
+                metrics.LAG.labels(str(partition)).set(max(0, end - position))
+
+    async def _publish(self, window: window_pb2.ApexWindow, stream: str, trace: bytes | None) -> None:
+        headers = wire.headers(window_pb2.ApexWindow, trace)
+        send = partial(
+            self._outbox.send, wire.APEX_WINDOWS, window.window_id.encode(), window, stream=stream, headers=headers
+        )
+        await acknowledged(await asyncio.to_thread(send))
+
+    async def _bury(self, record: wire.Record, error: MicroexError) -> None:
+        letter = wire.dead_letter(record, error, SERVICE)
+        key = record.key or b"none"
+        await acknowledged(await asyncio.to_thread(self._outbox.send, wire.DEAD_LETTERS, key, letter))
+
+
+async def serve(
+    settings: SpotterSettings,
+    outbox: Outbox,
+    consents: ConsentWatch,
+    stop: asyncio.Event,
+    started: "asyncio.Future[Spotting]",
+) -> None:
+    """Run until `stop` is set. Raises Fatal when Faust or a lane dies."""
+    spotting = Spotting(settings, outbox, consents)
+    started.set_result(spotting)
+    await spotting.app.start()
+    keeping = asyncio.create_task(spotting.housekeeping())
+    stopping = asyncio.create_task(stop.wait())
+    dying = asyncio.create_task(spotting.app.wait_until_stopped())
+    try:
+        ends: set[asyncio.Future[Any]] = {stopping, dying, keeping, spotting.failure}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            ended = next((t for t in (spotting.failure, keeping) if t.done()), None)
+            cause = ended.exception() if ended else spotting.app.crash_reason
+            raise Fatal("the spotter cannot go on", error=repr(cause)) from cause
+    finally:
+        keeping.cancel()
+        await spotting.app.stop()
+        await spotting.lanes.stop()
+
+
+class _Consumer(driver.Consumer):
+    """Commits what the ledger says, and nothing else."""
+
+    def _filter_committable_offsets(self, _tps: Iterable[TP]) -> dict[TP, int]:
+        app = cast(_App, self.app)
+        name = app.frames.get_topic_name()
+        positions = {TP(name, p): offset for p, offset in app.spotting.lanes.positions().items()}
+        return {tp: offset for tp, offset in positions.items() if self._should_commit(tp, offset)}
+
+
+class _Transport(driver.Transport):
+    Consumer = _Consumer
+
+
+class _App(faust.App):
+    spotting: Spotting
+    frames: Any
+
+    def _new_transport(self) -> _Transport:
+        return _Transport(self.conf.broker_consumer, self)
+
+
+def _app(settings: SpotterSettings, spotting: Spotting) -> _App:
+    app = _App(
+        settings.topic_prefix + settings.spotter_group,
+        broker=[f"kafka://{host}" for host in settings.kafka_bootstrap_servers.split(",")],
+        broker_credentials=_credentials(settings),
+        datadir=str(settings.spotter_data_dir or tempfile.mkdtemp(prefix="microex-spotter-")),
+        broker_session_timeout=10.0,  # a dead spotter's streams move on after this
+        broker_max_poll_records=50,
+        stream_buffer_maxsize=settings.spotter_buffer_frames,
+        stream_wait_empty=False,  # what is held is never acknowledged before a rebalance; it is read again after it
+        consumer_auto_offset_reset="earliest",
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        web_enabled=False,
+        key_serializer="raw",
+        value_serializer="raw",
+    )
+    app.spotting = spotting
+    app.frames = app.topic(
+        topic_name(settings, wire.FACE_FRAMES),
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+    )
+    app.agent(app.frames, concurrency=1, name="read")(spotting.read)
+
+    async def assigned(*signal: Any, **_: Any) -> None:
+        await spotting.assigned(signal[-1])
+
+    async def revoked(*_signal: Any, **_: Any) -> None:
+        await spotting.revoked()
+
+    app.on_partitions_assigned.connect(assigned, weak=False)
+    app.on_partitions_revoked.connect(revoked, weak=False)
+    return app
+
+
+def _credentials(settings: SpotterSettings) -> Any:
+    protocol = settings.kafka_security_protocol
+    context = None
+    if protocol.endswith("SSL"):
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_ca_file)
+        if settings.kafka_ssl_cert_file:
+            context.load_cert_chain(settings.kafka_ssl_cert_file, settings.kafka_ssl_key_file)
+    if protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password
+        return faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=password.get_secret_value() if password else None,
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context else None
