@@ -7,6 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.common.errors import Fatal
+from services.common.logs import get_logger
+
+log = get_logger(__name__)
 
 
 class StatusServer:
@@ -37,8 +40,9 @@ class StatusServer:
         return int(self._server.server_address[1])
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Begin to serve; logs the port."""
         self._thread.start()
+        log.info("status pages", port=self.port)
 
     def stop(self) -> None:
         """Stop serving; returns when the socket is closed."""

@@ -31,7 +31,6 @@ async def _run(settings: SpotterSettings) -> None:
         ready=lambda: started.result().not_ready() if started.done() else "starting",
     )
     status.start()
-    log.info("status pages", port=status.port)
     consents, outbox = ConsentWatch(settings), None
     try:
         await asyncio.to_thread(consents.start)
