@@ -128,7 +128,7 @@ class Broker:
         with log.open("wb") as output:
             if not (self.folder / "data" / "meta.properties").exists():
                 cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-                command = _java("kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties)
+                command = _java("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", properties)
                 if subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output).returncode:
                     raise BrokerError(f"Kafka could not format {self.folder / 'data'}:\n{_tail(log)}")
             command = _java("kafka.Kafka", properties)
@@ -202,9 +202,7 @@ def start() -> str:
     broker.start()
     assert broker.process is not None
     (LOCAL / "pid").write_text(str(broker.process.pid))
-    return (
-        f"Kafka runs on {broker.bootstrap}; its data and log are in {LOCAL.relative_to(ROOT)}; end it: make kafka-stop"
-    )
+    return f"Kafka runs on {broker.bootstrap}; its data and log are in {LOCAL}; `make kafka-stop` ends it"
 
 
 def stop() -> str:
