@@ -73,7 +73,7 @@ class LandmarkSettings(LogSettings):
     """Faces turned aside by more are dropped as "pose"."""
     max_pitch_deg: float = Field(30.0, gt=0, le=90)
     """Faces turned up or down by more are dropped as "pose"."""
-    min_sharpness: float = Field(0.002, ge=0)
+    min_sharpness: float = Field(0.01, ge=0)
     """Faces less sharp (see Quality in docs/outputs.md) are dropped as "blur"."""
 
 
@@ -133,6 +133,10 @@ class RecognizerSettings(ServiceSettings, ModelSettings):
     """How long an answer stays in the cache."""
     consume: bool = True
     """Whether to read apex windows from Kafka besides answering gRPC."""
+
+
+class AnalyzeSettings(LandmarkSettings, ModelSettings):
+    """`microex analyze`."""
 
 
 ALL_SETTINGS: tuple[type[LogSettings], ...] = (IngestSettings, SpotterSettings, RecognizerSettings)

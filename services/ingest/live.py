@@ -1,0 +1,108 @@
+"""Pictures from live sources, cameras on the network or on this machine: they break off, and are opened again.
+
+The frame index goes on over a reconnection. No address is ever logged: it holds the camera's password.
+"""
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import cv2
+
+from services.common.logs import get_logger
+from services.common.wire import now_us
+from services.ingest.sources import Captured, three_channels
+
+log = get_logger(__name__)
+
+TIMEOUT_MS: Final = 5_000
+"""A network source that says nothing for this long is taken for dead."""
+
+FIRST_WAIT_S: Final = 0.5
+LONGEST_WAIT_S: Final = 30.0
+
+
+def open_url(url: str) -> cv2.VideoCapture:
+    """An RTSP or HTTP source (through FFmpeg; RTSP over TCP)."""
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS]
+    return cv2.VideoCapture(url, cv2.CAP_FFMPEG, limits)
+
+
+def open_webcam(number: int) -> cv2.VideoCapture:
+    """A camera of this machine."""
+    return cv2.VideoCapture(number)
+
+
+class Live:
+    """The frames of a live source, until told to stop.
+
+    opener: opens the source anew. stop: set to end; noticed within TIMEOUT_MS.
+    connected: whether frames come; reconnects: how often it was opened again.
+    """
+
+    def __init__(
+        self, opener: Callable[[], cv2.VideoCapture], stop: threading.Event, first_wait_s: float = FIRST_WAIT_S
+    ) -> None:
+        self._opener = opener
+        self._stop = stop
+        self._first_wait_s = first_wait_s
+        self.connected = False
+        self.reconnects = 0
+
+    def __iter__(self) -> Iterator[Captured]:
+        index, last_us, failures = 0, 0, 0
+        while not self._stop.is_set():
+            capture, clock = self._opener(), UtcClock()
+            while not self._stop.is_set() and capture.isOpened() and capture.grab():
+                arrived_us = now_us()
+                good, picture = capture.retrieve()
+                if good:
+                    self.connected, failures = True, 0
+                    last_us = max(last_us + 1, clock.utc_us(capture.get(cv2.CAP_PROP_POS_MSEC) * 1000, arrived_us))
+                    yield Captured(index, last_us, three_channels(picture))
+                index += 1
+            capture.release()
+            if self._stop.is_set():
+                break
+            wait_s = backoff_s(failures, self._first_wait_s)
+            log.warning("source broke off" if self.connected else "source does not open", retry_in_s=round(wait_s, 2))
+            self.connected = False
+            failures += 1
+            self._stop.wait(wait_s)
+            self.reconnects += 1
+        self.connected = False
+
+
+def backoff_s(failures: int, first_s: float = FIRST_WAIT_S) -> float:
+    """How long to wait after that many failures in a row: doubling up to LONGEST_WAIT_S, with jitter, so that cameras
+    behind one switch do not come back at once."""
+    return min(LONGEST_WAIT_S, first_s * 2.0 ** min(failures, 16)) * random.uniform(0.5, 1.0)
+
+
+class UtcClock:
+    """Puts the even times of a source onto the uneven ones at which its frames arrive.
+
+    A source counts its own time from anywhere; a network delivers late and in bursts. A frame's delay is least when
+    nothing held it up, so the smallest difference of arrival and source time among the last frames ties one clock to
+    the other. A source without times, or one whose time jumps, is taken at its arrivals.
+    """
+
+    WINDOW: Final = 256
+    """Frames over which the smallest difference is taken: follows the drift of the source's clock."""
+    LARGEST_DELAY_US: Final = 2_000_000
+
+    def __init__(self) -> None:
+        self._differences: deque[float] = deque(maxlen=self.WINDOW)
+        self._last_us = float("-inf")
+
+    def utc_us(self, source_us: float, arrived_us: int) -> int:
+        """UTC time of capture, but for the constant part of the delay, of a frame with that time of its source."""
+        advanced = source_us > self._last_us
+        self._last_us = source_us
+        difference = arrived_us - source_us
+        if not advanced or (self._differences and abs(difference - min(self._differences)) > self.LARGEST_DELAY_US):
+            self._differences.clear()
+        self._differences.append(difference)
+        return round(source_us + min(self._differences))
