@@ -16,8 +16,9 @@ _CREDENTIALS = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s'\"]+", re.IGNORECASE)
 def _no_urls(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A camera's URL holds its password: whatever looks like a URL loses all but its scheme."""
     for name, value in event.items():
-        if isinstance(value, str) and "://" in value:
-            event[name] = _CREDENTIALS.sub(r"\1…", value)
+        text = value if isinstance(value, str) else repr(value)
+        if "://" in text and not name.startswith("_"):  # those are structlog's own
+            event[name] = _CREDENTIALS.sub(r"\1…", text)
     return event
 
 

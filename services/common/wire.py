@@ -1,6 +1,7 @@
 """How messages travel: names of topics, headers, decoding that tells poison, dead letters. Knows no Kafka client."""
 
 import os
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ MAX_REQUEST_BYTES: Final = 1024 * 1024
 Headers = list[tuple[str, bytes]]
 
 HOUR_MS: Final = 3_600_000
+
+_TRACE: Final = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,8 @@ def headers(cls: type[Message], traceparent: bytes | None = None) -> Headers:
 
 def child_trace(parent: bytes | None = None) -> bytes:
     """A W3C trace context (https://www.w3.org/TR/trace-context/): a new span in the parent's trace, or in a new one."""
-    fields = parent.decode(errors="replace").split("-") if parent else []
-    trace = fields[1] if len(fields) == 4 and len(fields[1]) == 32 else os.urandom(16).hex()
+    known = _TRACE.fullmatch(parent or b"")
+    trace = known[1].decode() if known else os.urandom(16).hex()
     return f"00-{trace}-{os.urandom(8).hex()}-01".encode()
 
 
