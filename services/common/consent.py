@@ -2,13 +2,13 @@
 
 import threading
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError
 
 from microex.v1 import consent_pb2
 from services.common import wire
 from services.common.errors import Poison, Retryable
-from services.common.kafka import make_consumer, topic_name
+from services.common.kafka import Outbox, make_consumer, topic_name
 from services.common.logs import get_logger
 from services.common.settings import KafkaSettings
 
@@ -39,11 +39,18 @@ def refusal(session: str, record: consent_pb2.Consent | None) -> str | None:
     return None
 
 
-class ConsentWatch:
-    """Follows the consents topic from its beginning in a thread of its own."""
+GROUP = "microex-consents"
+"""Under this group it is remembered up to where unreadable consent records were buried; nobody joins it."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
-        self._settings = settings
+
+class ConsentWatch:
+    """Follows the consents topic from its beginning in a thread of its own.
+
+    outbox: takes unreadable records to the dead letters, each one once (again after a crash); service: on whose behalf.
+    """
+
+    def __init__(self, settings: KafkaSettings, outbox: Outbox | None = None, service: str = "") -> None:
+        self._settings, self._outbox, self._service = settings, outbox, service
         self._records: dict[str, consent_pb2.Consent] = {}
         self._changed = threading.Condition()
         self._caught_up = False
@@ -81,7 +88,7 @@ class ConsentWatch:
 
     def _run(self) -> None:
         try:
-            consumer = make_consumer(self._settings, None)
+            consumer = make_consumer(self._settings, GROUP)
             try:
                 self._follow(consumer)
             finally:
@@ -105,28 +112,40 @@ class ConsentWatch:
         consumer.assign(assigned)
         consumer.seek_to_beginning(*assigned)
         ends = consumer.end_offsets(assigned)
+        buried = {tp.partition: consumer.committed(tp) or 0 for tp in assigned}
         while not self._stop.is_set():
-            for records in consumer.poll(timeout_ms=500).values():
-                for record in records:
-                    self._take(record)
+            for tp, records in consumer.poll(timeout_ms=500).items():
+                unreadable = [(record, error) for record in records if (error := self._take(record)) is not None]
+                fresh = [(record, error) for record, error in unreadable if record.offset >= buried[tp.partition]]
+                if fresh and self._outbox is not None:
+                    self._bury(self._outbox, fresh)
+                    buried[tp.partition] = fresh[-1][0].offset + 1
+                    consumer.commit({tp: OffsetAndMetadata(buried[tp.partition], "", -1)})
             if not self._caught_up and all(consumer.position(tp) >= end for tp, end in ends.items()):
                 with self._changed:
                     self._caught_up = True
                     self._changed.notify_all()
 
-    def _take(self, record: wire.Record) -> None:
-        session = (record.key or b"").decode(errors="replace")
+    def _bury(self, outbox: Outbox, unreadable: list[tuple[wire.Record, Poison]]) -> None:
+        letters = [
+            (record.key or b"none", wire.dead_letter(record, error, self._service)) for record, error in unreadable
+        ]
+        for sent in [outbox.send(wire.DEAD_LETTERS, key, letter) for key, letter in letters]:
+            sent.get(timeout=60)
+
+    def _take(self, record: wire.Record) -> Poison | None:
+        """Learn from a record; returns what is wrong with it when it cannot be read."""
+        session, problem = (record.key or b"").decode(errors="replace"), None
         try:
             message = wire.decode(Consent, record.value, record.headers) if record.value else None
         except Poison as error:
             # Keeping the last good word would let a broken withdrawal pass: what cannot be read is no consent.
-            log.error(
-                "unreadable consent record; the session counts as without consent", session=session, error=str(error)
-            )
-            message = None
+            log.error("unreadable consent record; its session counts as without consent", error=str(error))
+            message, problem = None, error
         with self._changed:
             if message is None:
                 self._records.pop(session, None)
             else:
                 self._records[session] = message
             self._changed.notify_all()
+        return problem

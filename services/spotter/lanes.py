@@ -187,6 +187,7 @@ class Lanes:
             await self._to_dead_letters(record, result.step)
             return
         trace = dict(record.headers or ()).get("traceparent")
+        now_us = (message.frame.moment if message.HasField("frame") else message.end.last_seen).time_us
         for window in result.step.windows:
             window.stages.captured_us = message.stages.captured_us
             window.stages.published_us = message.stages.published_us
@@ -194,10 +195,10 @@ class Lanes:
             await self._publish(window, lane.key, trace)
             kind = window_pb2.Kind.Name(window.kind).removeprefix("KIND_").lower()
             metrics.WINDOWS.labels(window.stream.session, window.stream.camera, kind).inc()
-            metrics.DELAY_SECONDS.observe((message.frame.moment.time_us - window.apex.time_us) / 1e6)
+            metrics.DELAY_SECONDS.observe((now_us - window.apex.time_us) / 1e6)
         if result.step.outcome == "analysed":
-            lane.newest_us = max(lane.newest_us, message.frame.moment.time_us)
-        lane.held.append((message.frame.moment.time_us, record))
+            lane.newest_us = max(lane.newest_us, now_us)
+        lane.held.append((now_us, record))
         horizon = lane.newest_us - (LOOK_BACK_S + MARGIN_S) * 1e6
         while lane.held and lane.held[0][0] < horizon:
             _, old = lane.held.popleft()

@@ -2,13 +2,14 @@
 
 import asyncio
 import signal
+from contextlib import AsyncExitStack
 
 from services.common.consent import ConsentWatch
 from services.common.kafka import Outbox
 from services.common.logs import get_logger
 from services.common.settings import SpotterSettings
 from services.common.status import StatusServer
-from services.spotter.agents import Spotting, serve
+from services.spotter.agents import SERVICE, Spotting, serve
 from services.spotter.detector import DETECTOR_VERSION
 
 log = get_logger(__name__)
@@ -31,15 +32,13 @@ async def _run(settings: SpotterSettings) -> None:
         ready=lambda: started.result().not_ready() if started.done() else "starting",
     )
     status.start()
-    consents, outbox = ConsentWatch(settings), None
-    try:
-        await asyncio.to_thread(consents.start)
+    async with AsyncExitStack() as ending:
+        ending.callback(log.info, "spotter ended")
+        ending.callback(status.stop)
         outbox = await asyncio.to_thread(Outbox, settings)
+        ending.callback(outbox.close)
+        consents = ConsentWatch(settings, outbox, SERVICE)
+        await asyncio.to_thread(consents.start)
+        ending.callback(consents.stop)
         log.info("spotter starts", detector=DETECTOR_VERSION)
         await serve(settings, outbox, consents, stop, started)
-    finally:
-        if outbox is not None:
-            await asyncio.to_thread(outbox.close)
-        await asyncio.to_thread(consents.stop)
-        status.stop()
-        log.info("spotter ended")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -69,6 +70,17 @@ class Service:
         """Sum of a metric over all samples that carry these labels."""
         wanted = set(labels.items())
         return sum(value for (n, ls), value in self.metrics().items() if n == name and wanted <= ls)
+
+    def until(self, holds: Callable[[], object], timeout_s: float = 120.0) -> None:
+        """Wait for something about the running service; fails with its log when it ends or takes longer."""
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            assert time.monotonic() < deadline, f"did not come about in {timeout_s} s; the log:\n{self.log()}"
+            try:
+                code = self.process.wait(0.1)  # the pause between two looks ends early when the service does
+            except subprocess.TimeoutExpired:
+                continue
+            raise AssertionError(f"ended with {code}; the log:\n{self.log()}")
 
     def kill(self) -> None:
         """End it as a crash would."""
