@@ -9,7 +9,8 @@ from typing import Any
 class Account:
     """Counts of one run.
 
-    captured = with_face + without_face + dropped (by reason: "behind", "undecodable", "time", "shutdown", "consent");
+    captured = with_face + without_face + dropped (by reason: "behind", "undecodable", "time", "shutdown", "consent",
+    "failed");
     faces_seen = faces_published + faces_dropped (by reason: "small", "pose", "blur").
     """
 

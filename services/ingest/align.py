@@ -17,7 +17,7 @@ from services.motion.convention import CROP_PX, EYE_CENTRE, EYE_DISTANCE_PX, STA
 _CANONICAL: Final = np.array(
     [[-4.4459, 2.6640], [-1.8564, 2.5852], [1.8564, 2.5852], [4.4459, 2.6640], [0, 3.2710], [0, 2.4733], [0, 1.7284]]
 )
-"""The stable points on MediaPipe's canonical face, seen from the front: [7, 2], centimetres, y up, in order of STABLE."""
+"""The stable points on MediaPipe's canonical face from the front: [7, 2], centimetres, y up, in order of STABLE."""
 
 _WEIGHTS: Final = np.array([1, 1, 1, 1, 0.25, 0.25, 0.25])
 """The nose bridge counts for less: it stands out of the plane of the eyes and wanders when the head turns."""

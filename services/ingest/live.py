@@ -7,7 +7,7 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import cv2
 
@@ -38,15 +38,20 @@ def open_webcam(number: int) -> cv2.VideoCapture:
 class Live:
     """The frames of a live source, until told to stop.
 
-    opener: opens the source anew. stop: set to end; noticed within TIMEOUT_MS.
+    opener: opens the source anew. stop: set to end; noticed within TIMEOUT_MS. log: knows which camera this is.
     connected: whether frames come; reconnects: how often it was opened again.
     """
 
     def __init__(
-        self, opener: Callable[[], cv2.VideoCapture], stop: threading.Event, first_wait_s: float = FIRST_WAIT_S
+        self,
+        opener: Callable[[], cv2.VideoCapture],
+        stop: threading.Event,
+        log: Any = log,
+        first_wait_s: float = FIRST_WAIT_S,
     ) -> None:
         self._opener = opener
         self._stop = stop
+        self._log = log
         self._first_wait_s = first_wait_s
         self.connected = False
         self.reconnects = 0
@@ -67,12 +72,17 @@ class Live:
             if self._stop.is_set():
                 break
             wait_s = backoff_s(failures, self._first_wait_s)
-            log.warning("source broke off" if self.connected else "source does not open", retry_in_s=round(wait_s, 2))
+            self._log.warning(
+                "source broke off" if self.connected else "source does not open", retry_in_s=round(wait_s, 2)
+            )
             self.connected = False
             failures += 1
             self._stop.wait(wait_s)
             self.reconnects += 1
         self.connected = False
+
+    def close(self) -> None:
+        """Nothing is left to do: whoever goes through the frames closes the source at their end."""
 
 
 def backoff_s(failures: int, first_s: float = FIRST_WAIT_S) -> float:
