@@ -31,13 +31,21 @@ class ActionUnit:
 AUS: Final[tuple[ActionUnit, ...]] = (
     ActionUnit("AU1", "inner brow raiser", "frontalis, pars medialis", ("brow_inner", "glabella")),
     ActionUnit("AU2", "outer brow raiser", "frontalis, pars lateralis", ("brow_outer", "lid_upper")),
-    ActionUnit("AU4", "brow lowerer", "corrugator supercilii, depressor supercilii, procerus",
-               ("brow_inner", "brow_outer", "glabella", "nose_root", "lid_upper")),
+    ActionUnit(
+        "AU4",
+        "brow lowerer",
+        "corrugator supercilii, depressor supercilii, procerus",
+        ("brow_inner", "brow_outer", "glabella", "nose_root", "lid_upper"),
+    ),
     ActionUnit("AU5", "upper lid raiser", "levator palpebrae superioris", ("lid_upper",)),
     ActionUnit("AU6", "cheek raiser", "orbicularis oculi, pars orbitalis", ("cheek", "lid_lower")),
     ActionUnit("AU7", "lid tightener", "orbicularis oculi, pars palpebralis", ("lid_lower", "lid_upper")),
-    ActionUnit("AU9", "nose wrinkler", "levator labii superioris alaeque nasi",
-               ("nose_root", "nose_wing", "glabella", "nasolabial")),
+    ActionUnit(
+        "AU9",
+        "nose wrinkler",
+        "levator labii superioris alaeque nasi",
+        ("nose_root", "nose_wing", "glabella", "nasolabial"),
+    ),
     ActionUnit("AU10", "upper lip raiser", "levator labii superioris", ("nasolabial", "lip_upper", "nose_wing")),
     ActionUnit("AU12", "lip corner puller", "zygomaticus major", ("lip_corner", "nasolabial", "cheek")),
     ActionUnit("AU14", "dimpler", "buccinator", ("lip_corner", "nasolabial")),
@@ -46,8 +54,9 @@ AUS: Final[tuple[ActionUnit, ...]] = (
     ActionUnit("AU20", "lip stretcher", "risorius", ("lip_corner", "lip_lower", "chin_side")),
     ActionUnit("AU23", "lip tightener", "orbicularis oris", ("lip_upper", "lip_lower", "lip_corner")),
     ActionUnit("AU24", "lip pressor", "orbicularis oris", ("lip_upper", "lip_lower", "lip_corner", "chin")),
-    ActionUnit("AU25", "lips part", "depressor labii inferioris, or orbicularis oris relaxed",
-               ("lip_lower", "lip_upper")),
+    ActionUnit(
+        "AU25", "lips part", "depressor labii inferioris, or orbicularis oris relaxed", ("lip_lower", "lip_upper")
+    ),
     ActionUnit("AU26", "jaw drop", "masseter relaxed, pterygoids, digastric", ("chin", "chin_side", "lip_lower")),
 )
 

@@ -1,8 +1,9 @@
 """Optical flow on aligned crops, what the head adds to it, and strain.
 
 Two tiers, both dense inverse search (Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016):
-`Flow(cheap)` for every frame, `Flow(fine)` for the frames that matter. The usual presets stop at a coarser scale than
-the pixel and return about half of a sub-pixel motion; `fine` goes on to the finest.
+`Flow("cheap")` for every frame, `Flow("fine")` for the frames that matter. OpenCV's presets stop at a scale of four
+pixels and return 20 to 55 % of a local sub-pixel motion; `cheap` goes on to two pixels (40 to 75 %, for little more time
+because its patches do not overlap) and `fine` to one (55 to 97 %). Low on the brow, high on the mouth.
 """
 
 from typing import Final, Literal
@@ -14,7 +15,11 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
-_FINEST_SCALE: Final = {"cheap": 2, "fine": 0}
+Tier = Literal["cheap", "fine"]
+
+_FINEST_SCALE: Final[dict[Tier, int]] = {"cheap": 1, "fine": 0}
+_DESCENT_STEPS: Final[dict[Tier, int]] = {"cheap": 8, "fine": 16}
+_STRIDE_PX: Final[dict[Tier, int]] = {"cheap": 8, "fine": 6}
 
 
 class Flow:
@@ -23,9 +28,12 @@ class Flow:
     tier: "cheap" (coarse, for detection) or "fine" (for measuring).
     """
 
-    def __init__(self, tier: Literal["cheap", "fine"]) -> None:
+    def __init__(self, tier: Tier) -> None:
+        cv2.setNumThreads(1)  # the search goes by stripes, one a thread: more threads, other numbers
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._dis.setFinestScale(_FINEST_SCALE[tier])
+        self._dis.setGradientDescentIterations(_DESCENT_STEPS[tier])
+        self._dis.setPatchStride(_STRIDE_PX[tier])
 
     def __call__(self, start: Image, end: Image) -> Field:
         """Motion of each pixel of `start` to `end`.

@@ -22,11 +22,15 @@ class Roi:
 
     name: unique, snake case, ends in `_left` or `_right` (the subject's own) where it has a side.
     landmarks: indices whose mean is the centre.
+    depth: how far it stands forward of the outer eye corners, outer-eye distances (MediaPipe's canonical face).
+    trust: weight, 0 to 1, in what tells how the head moved: high on bone, low where muscles move a lot.
     skin: what lies under the patch and what moves it.
     """
 
     name: str
     landmarks: tuple[int, ...]
+    depth: float
+    trust: float
     skin: str
 
     @property
@@ -42,30 +46,49 @@ PATCH_SIDE: Final = 0.32
 """Side of a patch, outer-eye distances: neighbours overlap by a third, so an error of a landmark stays small."""
 
 ROIS: Final[tuple[Roi, ...]] = (
-    Roi("brow_inner_right", (55, 65, 66, 107), "inner brow: frontalis medialis, corrugator"),
-    Roi("brow_inner_left", (285, 295, 296, 336), "inner brow: frontalis medialis, corrugator"),
-    Roi("brow_outer_right", (46, 53, 63, 70), "outer brow: frontalis lateralis"),
-    Roi("brow_outer_left", (276, 283, 293, 300), "outer brow: frontalis lateralis"),
-    Roi("glabella", (8, 9), "between the brows: corrugator, procerus"),
-    Roi("lid_upper_right", (158, 159, 160), "upper lid: levator palpebrae, orbicularis oculi"),
-    Roi("lid_upper_left", (385, 386, 387), "upper lid: levator palpebrae, orbicularis oculi"),
-    Roi("lid_lower_right", (23, 144, 145, 153), "lower lid: orbicularis oculi, palpebral part"),
-    Roi("lid_lower_left", (253, 373, 374, 380), "lower lid: orbicularis oculi, palpebral part"),
-    Roi("cheek_right", (50, 101, 118), "infraorbital cheek: orbicularis oculi, orbital part"),
-    Roi("cheek_left", (280, 330, 347), "infraorbital cheek: orbicularis oculi, orbital part"),
-    Roi("nose_root", (6, 122, 351, 197), "root of the nose: procerus, levator labii alaeque nasi"),
-    Roi("nose_wing_right", (49, 102, 129), "nasal wing: levator labii alaeque nasi"),
-    Roi("nose_wing_left", (279, 331, 358), "nasal wing: levator labii alaeque nasi"),
-    Roi("nasolabial_right", (165, 203, 206), "nasolabial furrow: levator labii superioris, zygomaticus minor"),
-    Roi("nasolabial_left", (391, 423, 426), "nasolabial furrow: levator labii superioris, zygomaticus minor"),
-    Roi("lip_corner_right", (57, 61), "lip corner: zygomaticus major, buccinator, risorius, depressor anguli oris"),
-    Roi("lip_corner_left", (287, 291), "lip corner: zygomaticus major, buccinator, risorius, depressor anguli oris"),
-    Roi("lip_upper", (0, 11, 37, 267), "upper lip: orbicularis oris, levator labii superioris"),
-    Roi("lip_lower", (16, 17, 84, 314), "lower lip: orbicularis oris, depressor labii, mentalis"),
-    Roi("chin_right", (32, 194, 204), "beside the chin: depressor anguli oris"),
-    Roi("chin_left", (262, 418, 424), "beside the chin: depressor anguli oris"),
-    Roi("chin", (175, 199, 200), "chin boss: mentalis"),
+    Roi("brow_inner_right", (55, 65, 66, 107), 0.22, 0.15, "inner brow: frontalis medialis, corrugator"),
+    Roi("brow_inner_left", (285, 295, 296, 336), 0.22, 0.15, "inner brow: frontalis medialis, corrugator"),
+    Roi("brow_outer_right", (46, 53, 63, 70), 0.04, 0.15, "outer brow: frontalis lateralis"),
+    Roi("brow_outer_left", (276, 283, 293, 300), 0.04, 0.15, "outer brow: frontalis lateralis"),
+    Roi("glabella", (8, 9), 0.24, 0.2, "between the brows: corrugator, procerus"),
+    Roi("lid_upper_right", (158, 159, 160), 0.07, 0.1, "upper lid: levator palpebrae, orbicularis oculi"),
+    Roi("lid_upper_left", (385, 386, 387), 0.07, 0.1, "upper lid: levator palpebrae, orbicularis oculi"),
+    Roi("lid_lower_right", (23, 144, 145, 153), 0.06, 0.1, "lower lid: orbicularis oculi, palpebral part"),
+    Roi("lid_lower_left", (253, 373, 374, 380), 0.06, 0.1, "lower lid: orbicularis oculi, palpebral part"),
+    Roi("cheek_right", (50, 101, 118), 0.06, 0.5, "infraorbital cheek: orbicularis oculi, orbital part"),
+    Roi("cheek_left", (280, 330, 347), 0.06, 0.5, "infraorbital cheek: orbicularis oculi, orbital part"),
+    Roi("nose_root", (6, 122, 351, 197), 0.3, 1, "root of the nose: procerus, levator labii alaeque nasi"),
+    Roi("nose_wing_right", (49, 102, 129), 0.23, 0.2, "nasal wing: levator labii alaeque nasi"),
+    Roi("nose_wing_left", (279, 331, 358), 0.23, 0.2, "nasal wing: levator labii alaeque nasi"),
+    Roi(
+        "nasolabial_right", (165, 203, 206), 0.18, 0.3, "nasolabial furrow: levator labii superioris, zygomaticus minor"
+    ),
+    Roi(
+        "nasolabial_left", (391, 423, 426), 0.18, 0.3, "nasolabial furrow: levator labii superioris, zygomaticus minor"
+    ),
+    Roi(
+        "lip_corner_right",
+        (57, 61),
+        0.11,
+        0.1,
+        "lip corner: zygomaticus major, buccinator, risorius, depressor anguli oris",
+    ),
+    Roi(
+        "lip_corner_left",
+        (287, 291),
+        0.11,
+        0.1,
+        "lip corner: zygomaticus major, buccinator, risorius, depressor anguli oris",
+    ),
+    Roi("lip_upper", (0, 11, 37, 267), 0.31, 0.1, "upper lip: orbicularis oris, levator labii superioris"),
+    Roi("lip_lower", (16, 17, 84, 314), 0.26, 0.1, "lower lip: orbicularis oris, depressor labii, mentalis"),
+    Roi("chin_right", (32, 194, 204), 0.13, 0.15, "beside the chin: depressor anguli oris"),
+    Roi("chin_left", (262, 418, 424), 0.13, 0.15, "beside the chin: depressor anguli oris"),
+    Roi("chin", (175, 199, 200), 0.21, 0.15, "chin boss: mentalis"),
 )
+
+STABLE_DEPTH: Final = (0.0, 0.07, 0.07, 0.0, 0.23, 0.29, 0.35)
+"""As `Roi.depth`, for the landmarks of `convention.STABLE`."""
 
 ROI_INDEX: Final[dict[str, int]] = {roi.name: i for i, roi in enumerate(ROIS)}
 

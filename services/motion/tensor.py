@@ -48,8 +48,13 @@ def cut_patches(field: Field, centres: NDArray[np.float32], eye_distance: float)
     y = centres[:, None, None, 1] + np.broadcast_to(steps[None, :, None], (len(centres), PATCH, PATCH))
     layers = np.dstack([field / eye_distance, strain(field)])  # [H, W, 3]
     shape = (len(centres) * PATCH, PATCH)
-    sampled = cv2.remap(layers, x.reshape(shape).astype(np.float32), y.reshape(shape).astype(np.float32),
-                        cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    sampled = cv2.remap(
+        layers,
+        x.reshape(shape).astype(np.float32),
+        y.reshape(shape).astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
     patches = sampled.reshape(len(centres), PATCH, PATCH, 3).transpose(0, 3, 1, 2)
     return np.nan_to_num(patches).clip(-6e4, 6e4).astype(np.float16)
 
@@ -58,9 +63,16 @@ def pack(tensor: MotionTensor) -> window_pb2.MotionTensor:
     """To the message."""
     k, r, _, p, _ = tensor.data.shape
     return window_pb2.MotionTensor(
-        data=tensor.data.astype("<f2").tobytes(), frames=k, rois=r, patch=p, indices=tensor.indices,
-        times=tensor.times.tolist(), seen=tensor.seen.ravel().tolist(),
-        magnitude_known=tensor.magnitude_known, convention=VERSION)
+        data=tensor.data.astype("<f2").tobytes(),
+        frames=k,
+        rois=r,
+        patch=p,
+        indices=tensor.indices,
+        times=tensor.times.tolist(),
+        seen=tensor.seen.ravel().tolist(),
+        magnitude_known=tensor.magnitude_known,
+        convention=VERSION,
+    )
 
 
 def unpack(message: window_pb2.MotionTensor) -> MotionTensor:
@@ -70,8 +82,12 @@ def unpack(message: window_pb2.MotionTensor) -> MotionTensor:
         raise Poison("motion tensor was cut by another convention", got=message.convention, want=VERSION)
     if r != len(ROIS) or p != PATCH or not 1 <= k <= MAX_FRAMES:
         raise Poison("motion tensor has a wrong shape", frames=k, rois=r, patch=p)
-    sizes = {"data": (len(message.data), k * r * 3 * p * p * 2), "times": (len(message.times), k),
-             "seen": (len(message.seen), k * r), "indices": (len(message.indices), k)}
+    sizes = {
+        "data": (len(message.data), k * r * 3 * p * p * 2),
+        "times": (len(message.times), k),
+        "seen": (len(message.seen), k * r),
+        "indices": (len(message.indices), k),
+    }
     for name, (got, want) in sizes.items():
         if got != want:
             raise Poison("motion tensor has a field of the wrong length", field=name, got=got, want=want)
@@ -79,5 +95,6 @@ def unpack(message: window_pb2.MotionTensor) -> MotionTensor:
     times = np.array(message.times, np.float32)
     if not np.isfinite(data).all() or not np.isfinite(times).all() or (np.diff(times) < 0).any():
         raise Poison("motion tensor holds values that are not finite or times out of order")
-    return MotionTensor(data, times, np.array(message.seen, bool).reshape(k, r), tuple(message.indices),
-                        message.magnitude_known)
+    return MotionTensor(
+        data, times, np.array(message.seen, bool).reshape(k, r), tuple(message.indices), message.magnitude_known
+    )

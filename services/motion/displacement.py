@@ -1,0 +1,102 @@
+"""How each ROI moved between two crops once the motion of the head is taken out, in outer-eye distances.
+
+The head is a similarity (shift, rotation, zoom) plus small turns: a yaw shifts a point sideways and a pitch up or down
+by as much as the point stands forward of the eye corners. All six numbers are fitted together over the whole face,
+robustly, so that a muscle that moves its own skin is an outlier and stays in the residual.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.motion.convention import CROP_PX, EYE_CENTRE, EYE_DISTANCE_PX, STABLE
+from services.motion.flow import Field
+from services.motion.rois import ROIS, STABLE_DEPTH, roi_centres
+
+SAMPLES: Final = 5
+"""Samples along a side of the square that a ROI's displacement is the mean of."""
+
+SAMPLE_SIDE: Final = 0.22
+"""Side of that square, outer-eye distances: smaller than a patch of the tensor, so that a brow stays free of its lid."""
+
+ROUNDS: Final = 3
+"""Rounds of reweighting; more change the fit by less than the flow's noise."""
+
+SCALE_FLOOR: Final = 0.002
+"""Residuals under this (outer-eye distances) are noise of the flow and are all believed alike."""
+
+DEPTH: Final = np.array([roi.depth for roi in ROIS] + list(STABLE_DEPTH), np.float64)
+"""[R + S] how far each ROI and each stable point stands forward of the eye corners, outer-eye distances."""
+
+_RIDGE: Final = np.diag([1e-6, 1e-6, 1e-6, 1e-6, 0.05, 0.05])
+"""Keeps the turns from soaking up expressions, and the system solvable whatever the weights."""
+
+_TRUST: Final = np.array([roi.trust for roi in ROIS] + [1.0] * len(STABLE), np.float64)
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """Motion of one face between two crops.
+
+    rois: [R, 2] float32, mean motion of each ROI less that of the head, outer-eye distances.
+    stable: [S, 2] float32, what is left at the stable points: small when the head is explained.
+    head: [6] float64: zoom and rotation (ratios), shift x and y (outer-eye distances), yaw and pitch (radians).
+    """
+
+    rois: NDArray[np.float32]
+    stable: NDArray[np.float32]
+    head: NDArray[np.float64]
+
+    def similarity(self) -> NDArray[np.float64]:
+        """The head's similarity as [2, 3] affine in crop pixels, as `flow.remove_head_motion` takes it."""
+        zoom, turn, shift_x, shift_y = self.head[:4]
+        linear = np.array([[1 + zoom, -turn], [turn, 1 + zoom]])
+        centre = np.array(EYE_CENTRE)
+        shift = centre - linear @ centre + np.array([shift_x, shift_y]) * EYE_DISTANCE_PX
+        return np.column_stack([linear, shift])
+
+    def turn(self) -> NDArray[np.float32]:
+        """[R, 2] float32: what yaw and pitch add to the motion of each ROI, outer-eye distances."""
+        return (DEPTH[: len(ROIS), None] * self.head[4:]).astype(np.float32)
+
+
+class Sampler:
+    """Where the ROIs and stable points of one crop lie: made once a reference, used for every frame after it."""
+
+    def __init__(self, landmarks: NDArray[np.float32]) -> None:
+        """landmarks: [478, 2] float32, crop pixels; points outside the crop take the nearest pixel of its border."""
+        points = np.concatenate([roi_centres(landmarks), landmarks[list(STABLE)]])  # [N, 2]
+        steps = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5) * SAMPLE_SIDE * EYE_DISTANCE_PX
+        grid = np.rint(points[:, None, None, :] + np.stack(np.meshgrid(steps, steps), -1)).clip(0, CROP_PX - 1)
+        x, y = grid[..., 0].astype(np.intp), grid[..., 1].astype(np.intp)
+        self._pixels = (y * CROP_PX + x).reshape(len(points), -1)  # [N, SAMPLES^2]
+        self._design = _design((points - np.array(EYE_CENTRE)) / EYE_DISTANCE_PX)  # [N, 2, 6]
+        self._gram = np.einsum("nci,ncj->nij", self._design, self._design).reshape(len(points), 36)
+
+    def __call__(self, field: Field) -> Displacement:
+        """field: [CROP_PX, CROP_PX, 2] pixels, motion from this sampler's crop to another."""
+        moved = field.reshape(-1, 2).take(self._pixels, axis=0).mean(axis=1, dtype=np.float64) / EYE_DISTANCE_PX
+        head, residual = self._fit(moved)
+        rois, stable = np.split(residual.astype(np.float32), [len(ROIS)])
+        return Displacement(rois, stable, head)
+
+    def _fit(self, moved: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Iteratively reweighted least squares (Geman-McClure); moved [N, 2]; the head [6] and what it leaves [N, 2]."""
+        pulls = (self._design * moved[:, :, None]).sum(1)  # [N, 6]
+        flat, weight = self._design.reshape(-1, 6), _TRUST
+        for _ in range(ROUNDS):
+            head = np.linalg.solve((weight @ self._gram).reshape(6, 6) + _RIDGE, weight @ pulls)
+            residual = moved - (flat @ head).reshape(-1, 2)
+            squared = residual[:, 0] ** 2 + residual[:, 1] ** 2
+            scale = max(float(np.partition(squared, len(squared) // 2)[len(squared) // 2]), SCALE_FLOOR**2)
+            weight = _TRUST / (1 + squared / (2 * scale)) ** 2
+        return head, residual
+
+
+def _design(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[N, 2, 6]: how each of the head's six numbers moves each point; points [N, 2] in outer-eye distances."""
+    x, y = points[:, 0], points[:, 1]
+    one, nil = np.ones_like(x), np.zeros_like(x)
+    return np.stack([np.stack([x, -y, one, nil, DEPTH, nil], -1), np.stack([y, x, nil, one, nil, DEPTH], -1)], axis=1)

@@ -1,0 +1,152 @@
+"""One stream's detector: a face frame in, finished apex windows out. No I/O, no clock, no memory of what it emitted.
+
+    FaceFrame ──read──> Face ──Signal──> Rows ──due──> Candidate ── 0.5 s after its apex or once decayed ──judge──> window
+
+Its state after frame t is a pure function of that stream's frames in (t - LOOK_BACK_S, t]: whoever replays those arrives
+at the same state, and emits the same windows from there on.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microex.v1 import frame_pb2, stream_pb2, window_pb2
+from services.motion.flow import Flow
+from services.spotter import curve as shape
+from services.spotter.candidate import Candidate, due
+from services.spotter.constants import CONSTANTS as C
+from services.spotter.constants import DETECTOR_VERSION, LOOK_BACK_S
+from services.spotter.judge import judge
+from services.spotter.reading import Face, read
+from services.spotter.rows import Rows
+from services.spotter.signal import SECOND, Signal
+from services.spotter.window import build
+
+__all__ = ["DETECTOR_VERSION", "LOOK_BACK_S", "Detector", "Step"]
+
+_LOOK_BACK_US: Final = int(LOOK_BACK_S * SECOND)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What one message did.
+
+    outcome: analysed, rejected (see reason), repeat (an index seen before) or end. windows: those that it decided.
+    reason: why it was rejected: "blank", "geometry", "time" (as late as another frame) or "late" (an index passed over).
+    magnitudes: [regions] float32, motion of each region of this frame, outer-eye distances; None unless analysed.
+    time_us: of the frame, or of the stream's last one. dismissed: why candidates looked at now are no expressions, one
+    entry each (`judge.Reason`).
+    """
+
+    outcome: Literal["analysed", "rejected", "repeat", "end"]
+    time_us: int
+    windows: list[window_pb2.ApexWindow] = field(default_factory=list)
+    reason: str | None = None
+    magnitudes: NDArray[np.float32] | None = None
+    dismissed: list[str] = field(default_factory=list)
+
+
+class Detector:
+    """Detector of one stream. It holds 5.4 s of crops: about 1.3 MB at 30 frames/s."""
+
+    def __init__(self, whole: bool) -> None:
+        """whole: the stream is seen from its first message; else nothing is emitted until LOOK_BACK_S of stream time
+        have been replayed, since until then the state may differ from what it would have been."""
+        self._silent_until_us: int | None = None
+        self._whole = whole
+        self._fine = Flow("fine")
+        self._forget()
+
+    def _forget(self) -> None:
+        self._rows = Rows(int(C.rows_s * SECOND))
+        self._signal = Signal(self._rows)
+        self._open: list[Candidate] = []
+        self._time_base = stream_pb2.TIME_BASE_UNSPECIFIED
+
+    def step(self, message: frame_pb2.FaceFrame) -> Step:
+        """Takes the stream's next message, of any order. Raises Poison, and is as before, for one that cannot be read."""
+        face = read(message)
+        if isinstance(face, frame_pb2.End):
+            return self._end(message)
+        refused = self._refuse(face)
+        if refused is not None:
+            return refused
+        self._time_base = message.frame.time_base
+        previous_us = self._newest_us()
+        magnitudes = self._signal.add(face)
+        delay_us = int(C.delay_s * SECOND)
+        if previous_us is not None:
+            self._open += due(self._rows, previous_us - delay_us, face.time_us - delay_us)
+        step = Step("analysed", face.time_us, magnitudes=magnitudes)
+        self._decide(message, step)
+        return step
+
+    def _newest_us(self) -> int | None:
+        return int(self._rows.table["time_us"][-1]) if len(self._rows) else None
+
+    def _refuse(self, face: Face) -> Step | None:
+        """A step for a frame that is not analysed; starts afresh when the stream jumps."""
+        newest_us = self._newest_us()
+        if newest_us is not None:
+            indices = self._rows.table["index"]
+            if face.index <= indices[-1]:
+                known = face.index < indices[0] or face.index in indices
+                return Step("repeat", face.time_us) if known else Step("rejected", face.time_us, reason="late")
+            if face.time_us == newest_us:
+                return Step("rejected", face.time_us, reason="time")
+        if face.flaw:
+            return Step("rejected", face.time_us, reason=face.flaw)
+        if newest_us is not None and not 0 < face.time_us - newest_us <= _LOOK_BACK_US:
+            # Nothing of the past bears on what follows, so what follows is whole.
+            self._forget()
+            self._silent_until_us = None
+        elif newest_us is None and not self._whole:
+            self._silent_until_us = face.time_us + _LOOK_BACK_US
+        self._whole = True
+        return None
+
+    def _decide(self, message: frame_pb2.FaceFrame, step: Step) -> None:
+        """Judges the candidates whose time has come; fills `step`."""
+        still_open = []
+        for candidate in self._open:
+            match self._phase(candidate):
+                case "open" if step.time_us - candidate.apex_us <= C.wait_s * SECOND:
+                    still_open.append(candidate)
+                case "open":
+                    step.dismissed.append("no_return")
+                case "drift":
+                    step.dismissed.append("drift")
+                case "decayed":
+                    self._judge(candidate, message, step)
+                case "part":
+                    pass  # what it is part of is a candidate itself
+        self._open = still_open
+        if self._silent_until_us is not None and step.time_us < self._silent_until_us:
+            step.windows.clear()
+            step.dismissed.clear()
+
+    def _phase(self, candidate: Candidate) -> shape.Phase:
+        window = self._rows.since(candidate.apex_us - int(C.rise_s * SECOND))
+        return shape.phase(candidate.curve(self._rows, window), candidate.at(self._rows) - window.start)
+
+    def _judge(self, candidate: Candidate, message: frame_pb2.FaceFrame, step: Step) -> None:
+        found = judge(self._rows, candidate, self._fine)
+        if isinstance(found, str):
+            step.dismissed.append(found)
+        else:
+            step.windows.append(build(self._rows, found, self._fine, message, self._time_base))
+
+    def _end(self, message: frame_pb2.FaceFrame) -> Step:
+        """What is past its apex and has decayed is judged at once; what has not is left: nothing is emitted by guess."""
+        newest_us = self._newest_us()
+        step = Step("end", newest_us if newest_us is not None else message.end.last_seen.time_us)
+        if newest_us is not None:
+            self._open += due(self._rows, newest_us - int(C.delay_s * SECOND), newest_us)
+            self._open = [candidate for candidate in self._open if self._phase(candidate) == "decayed"]
+            self._decide(message, step)
+        self._forget()
+        self._whole = True
+        self._silent_until_us = None
+        return step

@@ -1,0 +1,95 @@
+"""From a message to a face that can be measured. Whatever is wrong with a message is found here, before any state changes."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from microex.v1 import frame_pb2, stream_pb2
+from services.common.errors import Poison
+from services.common.ids import stream_key
+from services.motion.convention import CROP_PX, LANDMARKS, LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+
+MIN_CONTRAST: Final = 4.0
+"""Standard deviation, grey levels: below it a crop is blank."""
+
+MIN_EYE_PX: Final = CROP_PX / 16
+"""Outer eye corners nearer than this are no face."""
+
+_VERTICAL: Final = np.array([[[159, 145], [158, 153]], [[386, 374], [385, 380]]])
+_HORIZONTAL: Final = np.array([[33, 133], [362, 263]])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One frame of one face.
+
+    index, time_us: which frame of the run, and when. jpeg: the crop as it came; picture: the same, [128, 128] uint8.
+    landmarks: [478, 2] float32, crop pixels. opening: height over width of the opening of each eye (right, left).
+    brightness: mean grey level. turn: yaw and pitch of the head, degrees.
+    flaw: why it cannot be measured, or None.
+    """
+
+    index: int
+    time_us: int
+    jpeg: bytes
+    picture: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    opening: tuple[float, float]
+    brightness: float
+    turn: tuple[float, float]
+    flaw: str | None
+
+
+def read(message: frame_pb2.FaceFrame) -> Face | frame_pb2.End:
+    """What a message says. Raises Poison for one that can never be read: a malformed stream key, no body, a picture
+    that is no crop, landmarks of the wrong length or not finite."""
+    key = stream_key(message.stream)
+    match message.WhichOneof("body"):
+        case "frame":
+            return _face(message.frame, key)
+        case "end":
+            return message.end
+        case _:
+            raise Poison("face frame without a body", stream=key)
+
+
+def _face(frame: frame_pb2.Frame, key: str) -> Face:
+    index, time_us = frame.moment.index, frame.moment.time_us
+    if not frame.HasField("moment") or frame.time_base == stream_pb2.TIME_BASE_UNSPECIFIED:
+        raise Poison("face frame without its time", stream=key)
+    if len(frame.landmarks) != LANDMARKS * 8:
+        raise Poison("landmarks of the wrong length", stream=key, index=index, size=len(frame.landmarks))
+    landmarks = np.frombuffer(frame.landmarks, "<f4").reshape(LANDMARKS, 2)
+    if not np.isfinite(landmarks).all():
+        raise Poison("landmarks that are not finite", stream=key, index=index)
+    picture = decode(frame.crop_jpeg)
+    if picture is None or frame.crop_px != CROP_PX:
+        raise Poison("crop that is no picture of the agreed size", stream=key, index=index, crop_px=frame.crop_px)
+    mean, spread = cv2.meanStdDev(picture)
+    eyes = landmarks[LEFT_EYE_OUTER] - landmarks[RIGHT_EYE_OUTER]
+    flaw = "blank" if spread[0, 0] < MIN_CONTRAST else "geometry" if not eyes[0] > MIN_EYE_PX else None
+    turn = (frame.pose.yaw, frame.pose.pitch)
+    return Face(index, time_us, frame.crop_jpeg, picture, landmarks, _opening(landmarks), float(mean[0, 0]), turn, flaw)
+
+
+def decode(jpeg: bytes) -> NDArray[np.uint8] | None:
+    """The crop, [128, 128] uint8 grey; None for bytes that are no such picture."""
+    if not jpeg:
+        return None
+    try:
+        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:
+        return None
+    return np.asarray(picture, np.uint8) if picture is not None and picture.shape == (CROP_PX, CROP_PX) else None
+
+
+def _opening(landmarks: NDArray[np.float32]) -> tuple[float, float]:
+    """The eye aspect ratio of Soukupova & Cech, "Real-time eye blink detection using facial landmarks", 2016."""
+    lids = landmarks[_VERTICAL[:, :, 0]] - landmarks[_VERTICAL[:, :, 1]]  # [eye, pair, 2]
+    corners = landmarks[_HORIZONTAL[:, 0]] - landmarks[_HORIZONTAL[:, 1]]  # [eye, 2]
+    height = np.hypot(lids[..., 0], lids[..., 1]).mean(1)
+    right, left = height / np.maximum(np.hypot(corners[:, 0], corners[:, 1]), 1.0)
+    return float(right), float(left)

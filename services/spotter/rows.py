@@ -1,0 +1,82 @@
+"""The last seconds of one stream: one row a frame, in numpy columns, the oldest let go as time passes."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.motion.rois import REGIONS, ROIS
+
+THUMB_PX: Final = 16
+"""Side of the thumbnail that typical frames are told by."""
+
+ROW: Final = np.dtype(
+    [
+        ("time_us", "i8"),
+        ("index", "u8"),
+        ("position", "f4", (len(ROIS), 2)),  # of each ROI since the present reference, outer-eye distances
+        ("stable", "f4"),  # largest motion left at the stable points, outer-eye distances
+        ("magnitude", "f4", (len(REGIONS),)),  # of each region since its baseline
+        ("novelty", "f4"),  # largest among the ROIs that count
+        ("opening", "f4", (2,)),
+        ("brightness", "f4"),
+        ("turn", "f4", (2,)),
+        ("thumb", "f4", (THUMB_PX * THUMB_PX,)),
+    ]
+)
+
+Table = NDArray[Any]
+"""Structured array of ROW, a view."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept of a frame beside its row, to measure it again."""
+
+    jpeg: bytes
+    landmarks: NDArray[np.float32]
+
+
+class Rows:
+    """Rows in time order. `table` and `kept` run in parallel."""
+
+    def __init__(self, keep_us: int) -> None:
+        self._keep_us = keep_us
+        self._buffer = np.zeros(256, ROW)
+        self._start = self._stop = 0
+        self.kept: list[Kept] = []
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    @property
+    def table(self) -> Table:
+        """All rows, oldest first; valid until the next append."""
+        return self._buffer[self._start : self._stop]
+
+    def since(self, after_us: int, until_us: int | None = None) -> slice:
+        """Rows with after < time <= until, as positions in `table`."""
+        times = self.table["time_us"]
+        stop = len(times) if until_us is None else int(np.searchsorted(times, until_us, "right"))
+        return slice(int(np.searchsorted(times, after_us, "right")), stop)
+
+    def append(self, time_us: int, kept: Kept) -> Any:
+        """Lets old rows go and returns the new one, to be filled in."""
+        gone = self.since(time_us - self._keep_us).start
+        self._start += gone
+        del self.kept[:gone]
+        if self._stop == len(self._buffer):
+            self._make_room()
+        self._stop += 1
+        self.kept.append(kept)
+        row = self._buffer[self._stop - 1]
+        row["time_us"] = time_us
+        return row
+
+    def _make_room(self) -> None:
+        # Twice what is held, so that rows move once in as many frames.
+        old = self.table.copy()
+        self._buffer = np.zeros(max(256, 2 * len(old)), ROW)
+        self._buffer[: len(old)] = old
+        self._start, self._stop = 0, len(old)
