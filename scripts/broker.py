@@ -40,14 +40,16 @@ def fetch() -> None:
         return
     half = JARS.with_suffix(".part")
     shutil.rmtree(half, ignore_errors=True)
-    command = ["mvn", "--quiet", "--batch-mode", "--strict-checksums", f"--file={RECIPE / 'pom.xml'}",
-               f"-Dmaven.repo.local={ROOT / '.cache' / 'm2'}", "dependency:copy-dependencies",
+    command = ["mvn", "--quiet", "--batch-mode", "--strict-checksums",
+               f"-Dmaven.repo.local={ROOT / '.cache' / 'm2'}", f"--file={RECIPE / 'pom.xml'}",
+               "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies",
                f"-DoutputDirectory={half}"]  # fmt: skip
     try:
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError) as error:
+        reason = "Maven is missing" if isinstance(error, OSError) else "Maven's own words are above"
         raise BrokerError(
-            f"Kafka's jars could not be fetched with Maven ({error}); once it can, run this again"
+            f"Kafka's jars could not be fetched: {reason}. Once that is mended, run this again"
         ) from error
     half.rename(JARS)
 

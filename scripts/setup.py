@@ -77,7 +77,7 @@ def main(what: str) -> None:
     else:
         install_debian(LIBRARIES if what == "demo" else LIBRARIES | KAFKA | RTSP_SERVER)
         install_python()
-    if what != "demo":
+    if what != "demo" and not broker.JARS.exists():
         say("Apache Kafka's jars in .cache")
         broker.fetch()
 
@@ -89,11 +89,14 @@ def install_debian(packages: dict[str, Callable[[], bool]]) -> None:
         return
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        sys.exit(f"These Debian packages are missing. Install them, then run this again:\n    sudo {' '.join(command)}")
+        sys.exit(
+            "These Debian packages are missing. Install them, then run this again:\n"
+            f"    sudo apt-get update && sudo {' '.join(command)}"
+        )
     say(f"Debian packages {' '.join(missing)}")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    run("apt-get", "update", "--quiet", env=environment)
-    run(*command, "--quiet", env=environment)
+    run("apt-get", "update", "--quiet=2", env=environment)
+    run(*command, "--quiet=2", env=environment)
 
 
 def install_python() -> None:
