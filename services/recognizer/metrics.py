@@ -1,0 +1,34 @@
+"""What the recognizer tells Prometheus. Labels are few and never name a person."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_PREFIX = "microex_recognizer"
+
+REQUESTS = Counter(f"{_PREFIX}_requests_total", "gRPC windows by method and status code.", ["method", "code"])
+PREDICTIONS = Counter(
+    f"{_PREFIX}_predictions_total", "Answers given, cached ones included, by emotion and kind.", ["emotion", "kind"]
+)
+WINDOWS = Counter(
+    f"{_PREFIX}_windows_total",
+    "Records read from apex windows by outcome: published, dead_letter, tombstone, withdrawn.",
+    ["outcome"],
+)
+IN_FLIGHT = Gauge(f"{_PREFIX}_windows_in_flight", "Records read from apex windows and not yet done.")
+PUBLISH_RETRIES = Counter(f"{_PREFIX}_publish_retries_total", "Records that Kafka did not accept at first.")
+
+QUEUE_DEPTH = Gauge(f"{_PREFIX}_queue_windows", "Windows that wait for a forward pass.")
+QUEUE_FULL = Counter(f"{_PREFIX}_queue_full_total", "Windows turned away because the queue was full.")
+ABANDONED = Counter(f"{_PREFIX}_abandoned_total", "Windows whose caller was gone before their forward pass.")
+BATCH_SIZE = Histogram(
+    f"{_PREFIX}_batch_windows", "Windows in a forward pass.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+)
+FORWARD_SECONDS = Histogram(
+    f"{_PREFIX}_forward_seconds",
+    "Time of a forward pass with reading and answering.",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+
+CACHE = Counter(f"{_PREFIX}_cache_total", "Cache look-ups by result: hit, miss, error, skipped.", ["result"])
+CACHE_UP = Gauge(f"{_PREFIX}_cache_up", "1: the cache answers; 0: it does not, or there is none.")
+
+MODEL = Gauge(f"{_PREFIX}_model_info", "Which model answers; always 1.", ["name", "version", "digest", "trained"])
