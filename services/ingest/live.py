@@ -61,11 +61,13 @@ class Live:
         while not self._stop.is_set():
             capture, clock = self._opener(), UtcClock()
             while not self._stop.is_set() and capture.isOpened() and capture.grab():
-                arrived_us = now_us()
+                time_us = clock.utc_us(capture.get(cv2.CAP_PROP_POS_MSEC) * 1000, now_us())
+                if time_us is None:
+                    continue
                 good, picture = capture.retrieve()
                 if good:
                     self.connected, failures = True, 0
-                    last_us = max(last_us + 1, clock.utc_us(capture.get(cv2.CAP_PROP_POS_MSEC) * 1000, arrived_us))
+                    last_us = max(last_us + 1, time_us)
                     yield Captured(index, last_us, three_channels(picture))
                 index += 1
             capture.release()
@@ -102,17 +104,29 @@ class UtcClock:
     WINDOW: Final = 256
     """Frames over which the smallest difference is taken: follows the drift of the source's clock."""
     LARGEST_DELAY_US: Final = 2_000_000
+    LONGEST_BURST: Final = 256
+    """Frames that a source may deliver at once when it is opened."""
+    AT_ONCE_US: Final = 4_000
 
     def __init__(self) -> None:
         self._differences: deque[float] = deque(maxlen=self.WINDOW)
-        self._last_us = float("-inf")
+        self._last: tuple[float, int] | None = None
+        self._burst = 0
 
-    def utc_us(self, source_us: float, arrived_us: int) -> int:
-        """UTC time of capture, but for the constant part of the delay, of a frame with that time of its source."""
-        advanced = source_us > self._last_us
-        self._last_us = source_us
+    def utc_us(self, source_us: float, arrived_us: int) -> int | None:
+        """UTC time of capture, but for the constant part of the delay, of a frame with that time of its source.
+
+        None for the burst of frames that piled up while the source was being opened: nobody knows when they were taken.
+        """
+        last, self._last = self._last, (source_us, arrived_us)
+        if self._burst < self.LONGEST_BURST:
+            if last is None or arrived_us - last[1] < max(0.5 * (source_us - last[0]), self.AT_ONCE_US):
+                self._burst += 1
+                return None
+            self._burst = self.LONGEST_BURST
         difference = arrived_us - source_us
-        if not advanced or (self._differences and abs(difference - min(self._differences)) > self.LARGEST_DELAY_US):
+        jumped = bool(self._differences) and abs(difference - min(self._differences)) > self.LARGEST_DELAY_US
+        if jumped or (last is not None and source_us <= last[0]):
             self._differences.clear()
         self._differences.append(difference)
         return round(source_us + min(self._differences))
