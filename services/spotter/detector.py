@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from microex.v1 import frame_pb2, stream_pb2, window_pb2
 from services.motion.flow import Flow
-from services.spotter import curve as shape
 from services.spotter.candidate import Candidate, due
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.constants import DETECTOR_VERSION, LOOK_BACK_S
@@ -59,10 +58,17 @@ class Detector:
         self._fine = Flow("fine")
         self._forget()
 
+    @property
+    def emits(self) -> bool:
+        """Whether what is found is emitted: not while the look-back is replayed."""
+        newest_us = self._newest_us()
+        return self._silent_until_us is None or (newest_us is not None and newest_us >= self._silent_until_us)
+
     def _forget(self) -> None:
         self._rows = Rows(int(C.rows_s * SECOND))
         self._signal = Signal(self._rows)
         self._open: list[Candidate] = []
+        self._decayed: list[Candidate] = []
         self._time_base = stream_pb2.TIME_BASE_UNSPECIFIED
 
     def step(self, message: frame_pb2.FaceFrame) -> Step:
@@ -111,25 +117,25 @@ class Detector:
         """Judges the candidates whose time has come; fills `step`."""
         still_open = []
         for candidate in self._open:
-            match self._phase(candidate):
-                case "open" if step.time_us - candidate.apex_us <= C.wait_s * SECOND:
-                    still_open.append(candidate)
-                case "open":
-                    step.dismissed.append("no_return")
-                case "drift":
-                    step.dismissed.append("drift")
-                case "decayed":
+            peak, start_us = candidate.peak(self._rows)
+            if peak.phase == "decayed":
+                self._decayed.append(candidate)
+                # Of a movement that is held and creeps on, the first peak speaks for all.
+                others = (other.apex_us for other in self._decayed + self._open if other is not candidate)
+                if not any(start_us < other_us < candidate.apex_us for other_us in others):
                     self._judge(candidate, message, step)
-                case "part":
-                    pass  # what it is part of is a candidate itself
+            elif peak.phase == "drift":
+                step.dismissed.append("drift")
+            elif peak.phase == "open" and step.time_us - candidate.apex_us > C.wait_s * SECOND:
+                step.dismissed.append("no_return")
+            elif peak.phase == "open":
+                still_open.append(candidate)
         self._open = still_open
+        keep_us = step.time_us - int((C.wait_s + C.rise_s) * SECOND)
+        self._decayed = [candidate for candidate in self._decayed if candidate.apex_us > keep_us]
         if self._silent_until_us is not None and step.time_us < self._silent_until_us:
             step.windows.clear()
             step.dismissed.clear()
-
-    def _phase(self, candidate: Candidate) -> shape.Phase:
-        window = self._rows.since(candidate.apex_us - int(C.rise_s * SECOND))
-        return shape.phase(candidate.curve(self._rows, window), candidate.at(self._rows) - window.start)
 
     def _judge(self, candidate: Candidate, message: frame_pb2.FaceFrame, step: Step) -> None:
         found = judge(self._rows, candidate, self._fine)
@@ -144,7 +150,7 @@ class Detector:
         step = Step("end", newest_us if newest_us is not None else message.end.last_seen.time_us)
         if newest_us is not None:
             self._open += due(self._rows, newest_us - int(C.delay_s * SECOND), newest_us)
-            self._open = [candidate for candidate in self._open if self._phase(candidate) == "decayed"]
+            self._open = [candidate for candidate in self._open if candidate.peak(self._rows)[0].phase == "decayed"]
             self._decide(message, step)
         self._forget()
         self._whole = True

@@ -9,7 +9,7 @@ import pytest
 from microex.v1 import consent_pb2, dead_letter_pb2, frame_pb2, window_pb2
 from services.common import wire
 from tests.support.services import Service
-from tests.support.streams import face_frames, repeated, windows
+from tests.support.streams import face_frames, planted, repeated, windows
 from tests.support.topics import Installation, decoded
 
 LAPS = 4
@@ -18,7 +18,7 @@ CAMERAS = ("left", "right")
 
 @pytest.fixture(scope="module")
 def clip(talking_face: Path) -> list[frame_pb2.FaceFrame]:
-    return face_frames(talking_face)
+    return planted(face_frames(talking_face))
 
 
 @pytest.fixture

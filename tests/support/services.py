@@ -74,13 +74,19 @@ class Service:
     def until(self, holds: Callable[[], object], timeout_s: float = 120.0) -> None:
         """Wait for something about the running service; fails with its log when it ends or takes longer."""
         deadline = time.monotonic() + timeout_s
-        while not holds():
+        while not self._answers(holds):
             assert time.monotonic() < deadline, f"did not come about in {timeout_s} s; the log:\n{self.log()}"
             try:
                 code = self.process.wait(0.1)  # the pause between two looks ends early when the service does
             except subprocess.TimeoutExpired:
                 continue
             raise AssertionError(f"ended with {code}; the log:\n{self.log()}")
+
+    def _answers(self, question: Callable[[], object]) -> object:
+        try:
+            return question()
+        except OSError:  # its status pages went away: whether it has ended is the next thing to look at
+            return None
 
     def kill(self) -> None:
         """End it as a crash would."""
