@@ -60,7 +60,9 @@ def read_long(root: Path) -> list[LongVideo]:
 
 def _workbook(root: Path) -> tuple[list[Row], dict[str, str], dict[str, str]]:
     """Rows of the first page; subject index to number, as text; stimulus to code of four digits."""
-    for file in sheet_files(root) if root.is_dir() else [root]:
+    if not root.is_dir():
+        raise Fatal("there is no such folder", folder=str(root))
+    for file in sheet_files(root):
         pages = {re.sub(r"\W", "", page.page.casefold()): page for page in read_tables(file)}
         if {"namingrule1", "namingrule2"} <= set(pages):
             expressions = next(page for name, page in pages.items() if not name.startswith("namingrule"))
