@@ -7,7 +7,8 @@ again by itself: an answer never fails for want of it.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -47,18 +48,19 @@ def window_digest(motion: window_pb2.MotionTensor) -> str:
 class Cache:
     """A cache of answers that may fail.
 
-    url: of Redis; ttl_s: how long an answer is kept; model_digest: whose answers. Raises Fatal for a malformed URL.
+    url: of Redis; ttl_s: how long an answer is kept; model_digest: whose answers; clock: seconds, never backwards.
+    Raises Fatal for a malformed URL.
     """
 
-    def __init__(self, url: str, ttl_s: int, model_digest: str) -> None:
-        self._ttl_s, self._model_digest = ttl_s, model_digest
+    def __init__(self, url: str, ttl_s: int, model_digest: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._ttl_s, self._model_digest, self._clock = ttl_s, model_digest, clock
         try:
             pool = BlockingConnectionPool.from_url(url, max_connections=16, retry=Retry(NoBackoff(), 0))
         except ValueError as error:
             # The URL may hold a password, and the error may hold the URL.
             raise Fatal("setting MICROEX_REDIS_URL is no URL of a Redis, such as redis://cache:6379/0") from error
         self._redis = Redis.from_pool(pool)
-        self._pause_s, self._closed_until = FIRST_PAUSE_S, 0.0
+        self._pause_s, self._rests_until = FIRST_PAUSE_S, clock()
 
     async def start(self) -> None:
         """Find out whether Redis answers, for the metric; not answering is no error."""
@@ -94,7 +96,7 @@ class Cache:
         return f"{cache_prefix(window.stream.session)}{window_digest(window.motion)}:{self._model_digest}"
 
     def _resting(self) -> bool:
-        return asyncio.get_running_loop().time() < self._closed_until
+        return self._clock() < self._rests_until
 
     async def _attempt(self, command: Awaitable[object]) -> tuple[bool, object]:
         """Whether Redis answered, and what."""
@@ -106,7 +108,7 @@ class Cache:
             return False, None
         if self._pause_s > FIRST_PAUSE_S:
             log.info("cache answers again")
-        self._pause_s, self._closed_until = FIRST_PAUSE_S, 0.0
+        self._pause_s = FIRST_PAUSE_S
         metrics.CACHE_UP.set(1)
         return True, value
 
@@ -116,5 +118,5 @@ class Cache:
         if self._resting():
             return  # one of several that were under way when the first one failed
         log.warning("cache does not answer; going on without", error=type(error).__name__, pause_s=self._pause_s)
-        self._closed_until = asyncio.get_running_loop().time() + self._pause_s
+        self._rests_until = self._clock() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
