@@ -4,6 +4,7 @@ python -m scripts.broker start|stop|status    the one that `make kafka` starts, 
 with Broker() as broker: broker.bootstrap     one for a test: a free port, data thrown away, gone when the test is
 """
 
+import fcntl
 import hashlib
 import os
 import select
@@ -36,22 +37,28 @@ class BrokerError(RuntimeError):
 
 def fetch() -> None:
     """Download Kafka's jars into .cache, checksums verified; nothing to do when they are there."""
-    if JARS.exists():
-        return
-    half = JARS.with_suffix(".part")
-    shutil.rmtree(half, ignore_errors=True)
-    command = ["mvn", "--quiet", "--batch-mode", "--strict-checksums",
-               f"-Dmaven.repo.local={ROOT / '.cache' / 'm2'}", f"--file={RECIPE / 'pom.xml'}",
+    JARS.parent.mkdir(exist_ok=True)
+    with JARS.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one process downloads, the others wait for it
+        if not JARS.exists():
+            half = JARS.with_suffix(".part")
+            shutil.rmtree(half, ignore_errors=True)
+            _download(half)
+            half.rename(JARS)
+
+
+def _download(folder: Path) -> None:
+    command = ["mvn", "--quiet", "--batch-mode", "--strict-checksums", f"--file={RECIPE / 'pom.xml'}",
+               f"-Dmaven.repo.local={ROOT / '.cache' / 'm2'}",
                "org.apache.maven.plugins:maven-dependency-plugin:copy-dependencies",
-               f"-DoutputDirectory={half}"]  # fmt: skip
+               f"-DoutputDirectory={folder}"]  # fmt: skip
     try:
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
     except (OSError, subprocess.CalledProcessError) as error:
         reason = "Maven is missing" if isinstance(error, OSError) else "Maven's own words are above"
         raise BrokerError(
             f"Kafka's jars could not be fetched: {reason}. Once that is mended, run this again"
         ) from error
-    half.rename(JARS)
 
 
 class Broker:

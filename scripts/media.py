@@ -4,6 +4,7 @@ python -m scripts.media talking-face    downloads it when it is not there yet, a
 python -m scripts.media feat            likewise, a folder of short clips and pictures
 """
 
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -54,12 +55,15 @@ def fetch(key: str) -> Path:
     """
     media = MEDIA[key]
     folder = CACHE / f"{key}-{media.sha256[:8]}"
-    if not folder.exists():
-        half = folder.with_suffix(".part")
-        shutil.rmtree(half, ignore_errors=True)
-        half.mkdir(parents=True)
-        _extract(_download(media, half), media.folder, half)
-        half.rename(folder)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one process downloads, the others wait for it
+        if not folder.exists():
+            half = folder.with_suffix(".part")
+            shutil.rmtree(half, ignore_errors=True)
+            half.mkdir()
+            _extract(_download(media, half), media.folder, half)
+            half.rename(folder)
     return folder / media.name if media.name else folder
 
 

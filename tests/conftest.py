@@ -1,6 +1,5 @@
 """Fixtures for every kind of test: real face videos, a real Kafka, a Redis. All are made when a test first asks."""
 
-import fcntl
 import itertools
 import os
 import uuid
@@ -32,24 +31,16 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
-def fetch(key: str) -> Path:
-    """Media by name; one process downloads, the others wait for it."""
-    media.CACHE.mkdir(parents=True, exist_ok=True)
-    with (media.CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return media.fetch(key)
-
-
 @pytest.fixture(scope="session")
 def talking_face() -> Path:
     """A video, .mp4: 10 s of a man in conversation, 720 x 576, 300 frames, his face 256 px."""
-    return fetch("talking-face")
+    return media.fetch("talking-face")
 
 
 @pytest.fixture(scope="session")
 def feat_media() -> Path:
     """A folder: single_face.mp4, face_noface.mov, noface_face.mov, no_face.mp4, multi_face.jpg, …"""
-    return fetch("feat")
+    return media.fetch("feat")
 
 
 @pytest.fixture(scope="session")
