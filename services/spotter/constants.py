@@ -37,16 +37,22 @@ class Constants:
     """A candidate moves some ROI by this much, as the cheap flow sees it."""
     noise_factor: float = 5.0
     """… and by this many standard deviations of what it did before, along the very direction of the candidate."""
+    saturation: float = 0.04
+    """No ROI counts for more, so that one whose flow went astray does not decide alone."""
     dominance_s: float = 0.12
     """An apex is the largest movement this long before and after it."""
     delay_s: float = 0.5
     """An apex is judged this long after it, or later, once the movement has decayed."""
-    wait_s: float = 3.0
+    wait_s: float = 2.5
     """An apex that has not decayed by then does not return to neutral."""
-    rise_s: float = 2.0
+    rise_s: float = 1.8
     """An apex that did not rise within this long is drift."""
     decay: float = 0.4
     """What is left of a movement that counts as decayed; also how deep a valley parts two expressions."""
+    held: float = 1.25
+    """Peaks of one movement that is held differ by no more than this factor."""
+    undecided: float = 0.5
+    """What may be left of a movement, as the fine flow sees it, when the cheap one sees it decayed."""
 
     # Judgement.
     amplitude: float = 0.006
@@ -55,8 +61,8 @@ class Constants:
     """A micro-expression lasts no longer, from onset to offset."""
     shortest_s: float = 0.1
     """Nothing on a face is over sooner."""
-    foot: float = 0.7
-    """The foot of a flank lies this many 20-to-80 % rise times beyond its 20 % point (0.72 for a raised cosine, 0.33 for a
+    foot: float = 1.05
+    """The foot of a flank lies this many 20-to-60 % rise times beyond its 20 % point (1.1 for a raised cosine, 0.5 for a
     straight line)."""
     margin_s: float = 0.1
     """Neutral is looked for this long before the onset and beyond."""
@@ -88,12 +94,20 @@ class Constants:
 
     @property
     def rows_s(self) -> float:
-        """How long rows are kept: what a judgement of the oldest undecided apex looks at."""
-        return self.wait_s + max(self.rise_s, self.dominance_s + self.baseline_s + self.smooth_s) + self.neutral_s
+        """How long rows are kept: a judgement looks back over its apex's rise."""
+        return self.wait_s + self.rise_s + self.neutral_s
+
+    @property
+    def judgement_s(self) -> float:
+        """What a judgement rests on: another candidate on the rise of its own may take its place."""
+        return self.wait_s + 2 * self.rise_s + self.dominance_s
 
     def __post_init__(self) -> None:
-        if self.rows_s + self.record_s > LOOK_BACK_S:
-            raise ValueError(f"the detector would rest on {self.rows_s + self.record_s} s, more than {LOOK_BACK_S} s")
+        rests_on_s = self.record_s + max(self.rows_s, self.judgement_s)
+        if rests_on_s > LOOK_BACK_S:
+            raise ValueError(f"the detector would rest on {rests_on_s} s, more than {LOOK_BACK_S} s")
+        if self.rise_s < self.baseline_s + self.dominance_s:
+            raise ValueError("a rise must see the whole baseline")
 
 
 CONSTANTS: Final = Constants()

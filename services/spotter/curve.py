@@ -1,5 +1,6 @@
 """Reading one curve that rises and falls: where its peak ends, and where its feet stand. Times in seconds."""
 
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
@@ -8,37 +9,41 @@ from numpy.typing import NDArray
 from services.spotter.constants import CONSTANTS as C
 
 Floats = NDArray[np.float64]
-Phase = Literal["decayed", "open", "part", "drift"]
 
 LOW: Final = 0.2
-HIGH: Final = 0.8
+HIGH: Final = 0.6
 """Shares of the height between which a flank is taken to be straight."""
 
 TO_SIGMA: Final = 1.4826
 """From the median absolute deviation to the standard deviation of a normal distribution."""
 
 
-def phase(curve: Floats, apex: int) -> Phase:
-    """What a peak is, as far as the curve goes.
+@dataclass(frozen=True)
+class Peak:
+    """What a peak is, as far as its curve goes.
 
-    decayed: it rose from below `decay` of its height and fell below that again. open: it has not fallen yet. part: on the
-    way to one of its sides comes something higher first, so it belongs to that. drift: it rose too slowly to see a start.
+    phase: decayed: it rose from below `decay` of its height and fell below that again. open: it has not fallen yet.
+    part: something larger comes first on one of its sides, so it belongs to that. drift: its rise has no start.
+    start: position of the last sample before it that was below; 0 when there is none.
     """
-    top = curve[apex]
-    low = C.decay * top
+
+    phase: Literal["decayed", "open", "part", "drift"]
+    start: int
+
+
+def peak(curve: Floats, size: Floats, apex: int) -> Peak:
+    """The peak at `apex`. curve: along the peak's own direction, where its own noise favours it; size: in any direction,
+    the same for all peaks. What comes before or later may be a little larger: a movement that is held has many peaks."""
+    low = C.decay * curve[apex]
     before, after = curve[:apex][::-1], curve[apex + 1 :]
-    rose, higher_before = _first(before <= low), _first(before > top)
-    fell, higher_after = _first(after <= low), _first(after > top)
-    if min(higher_before, len(before)) < rose or higher_after < fell:
-        return "part"
+    rose, larger_before = _first(before <= low), _first(size[:apex][::-1] > C.held * size[apex])
+    fell, larger_after = _first(after <= low), _first(size[apex + 1 :] > C.held * size[apex])
+    start = max(apex - 1 - rose, 0)
+    if min(larger_before, len(before)) < rose or larger_after < fell:
+        return Peak("part", start)
     if rose > len(before):
-        return "drift"
-    return "open" if fell > len(after) else "decayed"
-
-
-def start(curve: Floats, apex: int) -> int:
-    """The last sample before the peak that is not above `decay` of its height; 0 when there is none."""
-    return max(apex - 1 - _first(curve[:apex][::-1] <= C.decay * curve[apex]), 0)
+        return Peak("drift", start)
+    return Peak("open" if fell > len(after) else "decayed", start)
 
 
 def spread(values: Floats) -> float:
@@ -49,9 +54,9 @@ def spread(values: Floats) -> float:
 
 
 def feet(times: Floats, curve: Floats, apex: int) -> tuple[float, float]:
-    """When the movement began and ended: the flanks between 80 and 20 % of the height, extended to nothing.
+    """When the movement began and ended: the flanks between HIGH and LOW of the height, extended to nothing.
 
-    A flank that does not reach 20 % is extended from as low as it gets; one without any slope ends at the curve's end.
+    A flank that does not come down to LOW is extended from as low as it gets, but no further than it is long.
     """
     return (
         -_foot(-times[: apex + 1][::-1], curve[: apex + 1][::-1]),
@@ -63,11 +68,10 @@ def _foot(times: Floats, fall: Floats) -> float:
     """Times ascend, `fall` begins at the peak."""
     top = fall[0]
     low = max(LOW * top, float(fall.min()))
-    if low > C.decay * top + 1e-9 and low > HIGH * top:
-        return float(times[-1])
     high_at, low_at = _crossing(times, fall, HIGH * top), _crossing(times, fall, low)
-    rate = (low_at - high_at) / (HIGH - low / top)  # seconds a height
-    return low_at + rate * (low / top - LOW) + C.foot * rate * (HIGH - LOW)
+    rate = (low_at - high_at) / max(HIGH - low / top, 0.05)  # seconds a height
+    end = low_at + rate * (low / top - LOW + C.foot * (HIGH - LOW))
+    return float(min(end, 2 * times[-1] - times[0]))
 
 
 def _crossing(times: Floats, fall: Floats, level: float) -> float:

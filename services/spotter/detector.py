@@ -120,7 +120,7 @@ class Detector:
             peak, start_us = candidate.peak(self._rows)
             if peak.phase == "decayed":
                 self._decayed.append(candidate)
-                # Of a movement that is held and creeps on, the first peak speaks for all.
+                # Of a movement that is held, the first peak speaks for all.
                 others = (other.apex_us for other in self._decayed + self._open if other is not candidate)
                 if not any(start_us < other_us < candidate.apex_us for other_us in others):
                     self._judge(candidate, message, step)

@@ -63,7 +63,7 @@ def judge(rows: Rows, candidate: Candidate, fine: Flow) -> Expression | Reason:
     table, apex = rows.table[window], candidate.at(rows) - window.start
     times = (table["time_us"] - candidate.apex_us) / SECOND
     curve = candidate.curve(rows, window)
-    foot = shape.start(curve, apex)
+    foot = shape.peak(curve, curve, apex).start
     if curve[apex] < C.noise_factor * shape.spread(curve[: foot + 1]):
         return "noise"
     onset, offset = shape.feet(times, curve, apex)
@@ -146,8 +146,8 @@ def _measure(
     strength = np.array([float((m.rois * peak).sum()) for m in moves]) / max(length, 1e-9)
     quiet = times[near] < span[0]
     strength -= np.median(strength[quiet]) if quiet.any() else 0.0
-    close = np.abs(times[near] - times[apex]) <= C.dominance_s
-    at = int(np.where(close, strength, -np.inf).argmax())
+    inside = (times[near] >= span[0]) & (times[near] <= span[1])
+    at = int(np.where(inside, strength, -np.inf).argmax())
     moves_at = moves[at]
     if _largest(np.where(counts[:, None], moves_at.rois, 0.0)) < C.amplitude:
         return "weak"
@@ -155,8 +155,10 @@ def _measure(
         return "head"
     if moves_at.unexplained > C.occlusion:
         return "occlusion"
-    if shape.phase(strength, at) != "decayed":
+    if shape.peak(strength, strength, at).phase not in ("decayed", "open"):
         return "shape"
+    if strength[at:].min() > C.undecided * strength[at]:
+        return "no_return"
     begin, end = shape.feet(times[near], strength, at)
     frame_s = float(np.median(np.diff(times)))
     first = int(np.searchsorted(times, begin + frame_s / 2))
