@@ -40,10 +40,13 @@ def test_topics_outlive_a_crash_of_the_broker() -> None:
     assert not kafka.folder.exists()
 
 
-def test_kafka_dies_with_the_process_that_started_it() -> None:
-    code = "from scripts.broker import Broker; b = Broker(); b.start(); print(b.process.pid, flush=True); input()"
+def test_kafka_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from scripts.broker import Broker\n"
+        "b = Broker(folder=Path(sys.argv[1])); b.start(); print(b.process.pid, flush=True); input()"
+    )
     starter = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert starter.stdout is not None
     watch = os.pidfd_open(int(starter.stdout.readline()))
