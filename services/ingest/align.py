@@ -76,8 +76,8 @@ class Smoother:
     moving ones followed. Casiez, Roussel & Vogel, "1 € filter", CHI 2012.
 
     All speeds are in crop pixels a second, so that one set of constants serves faces of any size. The constants were
-    chosen with bench/alignment.py: less jitter and less error than the raw placement, for a still face (0.3 of the
-    jitter), one that talks (0.7) and one that nods fast (0.7).
+    chosen with bench/alignment.py: less jitter than the raw placement for a still face (0.3 of it), one that talks
+    (0.7) and one that nods fast (0.7), at no more error.
     """
 
     CUTOFF_HZ: Final = 0.5

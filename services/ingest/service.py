@@ -25,7 +25,7 @@ log = get_logger(__name__)
 
 SERVICE: Final = "ingest"
 
-LEAVE_S: Final = 20.0
+LEAVE_S: Final = 10.0
 """After SIGTERM: how long cameras may take to end, and Kafka to acknowledge what they sent."""
 
 

@@ -89,7 +89,7 @@ class Video(FileSource):
         self.frames = count if count > 0 else None
 
     def __iter__(self) -> Iterator[Captured]:
-        index = decoded = failures = 0
+        index = decoded = failures = time_us = 0
         while failures < _END_AFTER_FAILURES:
             picture = self._capture.retrieve()[1] if self._capture.grab() else None
             if picture is None:
@@ -101,6 +101,10 @@ class Video(FileSource):
             index, decoded = index + 1, decoded + 1
         if decoded == 0:
             raise Poison("no frame of this video can be decoded", file=str(self._path))
+        if decoded > 1 and time_us == 0:
+            raise Poison(
+                "frames of this video carry no times; put it into a container such as mp4", file=str(self._path)
+            )
         if is_cut_short(self._path):
             raise Poison("video was cut short", file=str(self._path), frames=decoded, announced=self.frames)
 

@@ -17,7 +17,9 @@ FRAME_US = 33_333
 def test_eyes_come_to_lie_where_the_convention_says(x: float, y: float, eye: float, angle: float) -> None:
     found = face(x, y, eye, angle=angle)
     points = to_crop(found.points, place(found.points).to_picture())
-    assert points[RIGHT_EYE_OUTER] == pytest.approx((32, 34), abs=0.05), "the subject's right eye, at the picture's left"
+    assert points[RIGHT_EYE_OUTER] == pytest.approx((32, 34), abs=0.05), (
+        "the subject's right eye, at the picture's left"
+    )
     assert points[LEFT_EYE_OUTER] == pytest.approx((96, 34), abs=0.05)
 
 
@@ -29,7 +31,7 @@ def test_crop_and_landmarks_agree_when_the_face_is_large_turned_and_far_out() ->
         for point in dots.values():
             picture = np.full((1400, 1600, 3), 255, np.uint8)
             centre = to_picture @ [*point, 1]
-            cv2.circle(picture, tuple(int(round(v * 16)) for v in centre), int(2 * eye / 64 * 16), (0, 0, 0), -1,
+            cv2.circle(picture, tuple(round(v * 16) for v in centre), int(2 * eye / 64 * 16), (0, 0, 0), -1,
                        cv2.LINE_AA, 4)  # fmt: skip
             dark = 255.0 - cut(picture, to_picture)
             rows, columns = np.mgrid[:CROP_PX, :CROP_PX]
@@ -43,8 +45,8 @@ def test_shrinking_does_not_alias() -> None:
     first = Placement(700, 500, 0, np.log(8)).to_picture()
     second = Placement(701, 501, 0, np.log(8)).to_picture()
     change = cut(picture, first).astype(float) - cut(picture, second)
-    plain = [cv2.warpAffine(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), m, (CROP_PX, CROP_PX),
-                            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP).astype(float) for m in (first, second)]  # fmt: skip
+    grey, flags = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    plain = [cv2.warpAffine(grey, m, (CROP_PX, CROP_PX), flags=flags).astype(float) for m in (first, second)]
     assert change.std() < 0.1 * (plain[0] - plain[1]).std()
 
 

@@ -77,7 +77,9 @@ def test_a_video_that_was_cut_short_gives_what_it_has_and_then_says_so(derive, n
 def test_frames_that_cannot_be_decoded_leave_a_gap_in_the_index(derive) -> None:  # type: ignore[no-untyped-def]
     path = derive("broken.avi", "-c:v", "mjpeg")
     content = bytearray(path.read_bytes())
-    starts = [at for at in range(len(content)) if content[at : at + 4] == b"00dc" and content[at + 8 : at + 10] == b"\xff\xd8"]
+    starts = [
+        at for at in range(len(content)) if content[at : at + 4] == b"00dc" and content[at + 8 : at + 10] == b"\xff\xd8"
+    ]
     for number in (10, 11, 30):
         content[starts[number] + 8 : starts[number] + 600] = bytes(592)
     path.write_bytes(content)
@@ -99,6 +101,11 @@ def test_what_is_no_video_is_said_in_one_line(tmp_path: Path, talking_face: Path
         with pytest.raises(Poison, match=words) as caught:
             open_video(path)
         assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+def test_a_bare_stream_without_times_says_so(derive) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(Poison, match="carry no times"):
+        read(derive("bare.h264", *FAST))
 
 
 def test_a_name_with_a_colon_is_a_file(tmp_path: Path, talking_face: Path, monkeypatch: pytest.MonkeyPatch) -> None:

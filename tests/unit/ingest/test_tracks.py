@@ -80,8 +80,12 @@ def test_no_id_is_ever_given_twice(frames: list[list[float]]) -> None:
         assert not ended & set(ids), "an ended track came back"
 
 
-@given(st.integers(0, 4).flatmap(lambda n: st.lists(
-    st.lists(st.floats(0, 9) | st.just(float("inf")), min_size=n, max_size=n), max_size=4).map(lambda c: (c, n))))  # fmt: skip
+def tables(columns: int) -> st.SearchStrategy[tuple[list[list[float]], int]]:
+    cost = st.floats(0, 9) | st.just(float("inf"))
+    return st.lists(st.lists(cost, min_size=columns, max_size=columns), max_size=4).map(lambda rows: (rows, columns))
+
+
+@given(st.integers(0, 4).flatmap(tables))
 def test_assignment_is_the_best_there_is(case: tuple[list[list[float]], int]) -> None:
     costs, columns = case
     chosen = assign(costs, columns)
