@@ -77,7 +77,7 @@ class Smoother:
 
     All speeds are in crop pixels a second, so that one set of constants serves faces of any size. The constants were
     chosen with bench/alignment.py: less jitter than the raw placement for a still face (0.3 of it), one that talks
-    (0.7) and one that nods fast (0.7), at no more error.
+    (0.7) and one that nods fast (0.7), at about the same error.
     """
 
     CUTOFF_HZ: Final = 0.5
