@@ -179,7 +179,7 @@ def strs(spotted: Spotted, counts: NDArray[np.number]) -> float:
 def _ratio(over: ArrayLike, under: ArrayLike) -> Floats:
     """over / under, 0 where under is 0."""
     below = np.asarray(under, np.float64)
-    return np.asarray(over, np.float64) / np.where(below == 0, 1, below) * (below != 0)
+    return np.asarray(np.asarray(over, np.float64) / np.where(below == 0, 1, below) * (below != 0), np.float64)
 
 
 def _mean_of_tested(scores: Floats, counts: NDArray[np.number]) -> Floats:
