@@ -8,7 +8,7 @@ from microex.v1 import stream_pb2
 from services.common.errors import Fatal, Poison
 
 _NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,128}")
-_TRACK = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+_TRACK = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 
 
 def check_name(kind: str, name: str) -> str:

@@ -80,7 +80,7 @@ class LandmarkSettings(LogSettings):
 class IngestSettings(ServiceSettings, LandmarkSettings):
     """`microex ingest`."""
 
-    queue_frames: int = Field(64, ge=2)
+    queue_frames: int = Field(24, ge=2)
     """Frames held between camera and landmarker; a live source that falls behind drops the oldest, a file waits."""
     producer_buffer_mb: int = Field(64, ge=1)
     """Memory for frames that Kafka has not yet acknowledged; when full, sending waits."""

@@ -46,7 +46,8 @@ class StatusServer:
 
     def stop(self) -> None:
         """Stop serving; returns when the socket is closed."""
-        self._server.shutdown()
+        if self._thread.is_alive():  # else nobody would answer the request to shut down
+            self._server.shutdown()
         self._server.server_close()
 
 
