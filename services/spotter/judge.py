@@ -141,19 +141,20 @@ def _measure(
     neutral = _neutral(table, times, span[0], foot)
     moves = [_Move.between(kept[neutral], kept[i], fine) for i in near]
     at = int(np.flatnonzero(near == apex)[0])
-    peak = np.where(counts[:, None], np.mean([m.rois for m in moves[max(at - 1, 0) : at + 2]], axis=0), 0.0)
-    length = float(np.sqrt((peak**2).sum()))
-    strength = np.array([float((m.rois * peak).sum()) for m in moves]) / max(length, 1e-9)
+    rois, blinked = _own(
+        np.array([move.rois for move in moves]), table["opening"][near], np.ones(len(near), bool), counts
+    )
+    peak = rois[max(at - 1, 0) : at + 2].mean(0)
+    strength = np.tensordot(rois, peak / max(float(np.sqrt((peak**2).sum())), 1e-9), 2)
     quiet = times[near] < span[0]
     strength -= np.median(strength[quiet]) if quiet.any() else 0.0
     inside = (times[near] >= span[0]) & (times[near] <= span[1])
     at = int(np.where(inside, strength, -np.inf).argmax())
-    moves_at = moves[at]
-    if _largest(np.where(counts[:, None], moves_at.rois, 0.0)) < C.amplitude:
-        return "weak"
-    if moves_at.stable > C.stable_share * _largest(moves_at.rois):
+    if _largest(rois[at]) < C.amplitude:
+        return "blink" if blinked else "weak"
+    if moves[at].stable > C.stable_share * _largest(rois[at]):
         return "head"
-    if moves_at.unexplained > C.occlusion:
+    if moves[at].unexplained > C.occlusion:
         return "occlusion"
     if shape.peak(strength, strength, at).phase not in ("decayed", "open"):
         return "shape"
@@ -193,7 +194,7 @@ def _neutral(table: Table, times: shape.Floats, onset: float, foot: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Move:
-    """One fine measurement: [R, 2] ROIs, largest motion at the stable points, share of the picture left unexplained."""
+    """One fine measurement: [R, 2] ROIs, mean motion at the stable points, share of the picture left unexplained."""
 
     rois: NDArray[np.float64]
     stable: float
@@ -207,7 +208,7 @@ class _Move:
         moved = Sampler(start.landmarks)(field)
         return cls(
             moved.rois.astype(np.float64),
-            float(np.sqrt((moved.stable**2).sum(1).max())),
+            float(np.sqrt((moved.stable**2).sum(1)).mean()),
             _unexplained(first, second, field),
         )
 

@@ -16,7 +16,6 @@ ROW: Final = np.dtype(
         ("time_us", "i8"),
         ("index", "u8"),
         ("position", "f4", (len(ROIS), 2)),  # of each ROI since the present reference, outer-eye distances
-        ("stable", "f4"),  # largest motion left at the stable points, outer-eye distances
         ("magnitude", "f4", (len(REGIONS),)),  # of each region since its baseline
         ("novelty", "f4"),  # largest among the ROIs that count
         ("opening", "f4", (2,)),

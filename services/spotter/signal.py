@@ -65,7 +65,6 @@ class Signal:
         moved = self._reference.sampler(self._flow(self._reference.picture, face.picture))
         row = rows.append(face.time_us, Kept(face.jpeg, face.landmarks))
         row["index"], row["position"] = face.index, moved.rois
-        row["stable"] = np.sqrt((moved.stable**2).sum(1).max())
         row["opening"], row["brightness"], row["turn"] = face.opening, face.brightness, face.turn
         row["thumb"] = cv2.resize(face.picture, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA).reshape(-1)
         away = smooth(rows, face.time_us) - baseline(rows, face.time_us)

@@ -36,8 +36,6 @@ FULL = {
 }
 """Full displacement of an action by landmarks, outer-eye distances: (landmarks, (right, down))."""
 
-LID_UPPER = (((159, 158, 160), (386, 385, 387)), ((145, 144, 153), (374, 373, 380)))
-
 
 @dataclass(frozen=True)
 class Plant:
@@ -64,7 +62,7 @@ def _pixels() -> NDArray[np.float32]:
 
 
 def bumps(
-    landmarks: NDArray[np.float32], moves: Sequence[tuple[NDArray[np.float32], NDArray[np.float32], float]]
+    moves: Sequence[tuple[NDArray[np.float32], NDArray[np.float32], float]]
 ) -> NDArray[np.float32]:
     """[128, 128, 2] pixels: a Gaussian around each centre; moves are (centre px, displacement px, radius px)."""
     field = np.zeros((CROP_PX, CROP_PX, 2), np.float32)
@@ -76,9 +74,7 @@ def bumps(
 
 def action_field(action: str, landmarks: NDArray[np.float32], amount: float) -> NDArray[np.float32]:
     """What an action does to a face, pixels."""
-    return bumps(
-        landmarks,
-        [
+    return bumps([
             (
                 landmarks[list(points)].mean(0),
                 np.array(by, np.float32) * amount * EYE_DISTANCE_PX,

@@ -1,0 +1,51 @@
+"""A detector's state is a pure function of the last 10 s of its stream: whoever replays them emits the same windows."""
+
+from microex.v1 import frame_pb2
+from services.spotter.detector import LOOK_BACK_S
+from tests.unit.spotter.planting import FULL, Plant, action_field, warp
+from tests.unit.spotter.streams import landmarks_of, looped, message, picture_of, run, windows
+
+
+def with_expressions(frames: list[frame_pb2.FaceFrame]) -> list[frame_pb2.FaceFrame]:
+    """A planted expression every 1.7 s, some across the grid lines at which the reference changes."""
+    plants = [
+        Plant(list(FULL)[k % len(FULL)], start, start + 4, start + 9, 0.5)
+        for k, start in enumerate(range(20, len(frames) - 20, 51))
+    ]
+    out = []
+    for k, frame in enumerate(frames):
+        picture, landmarks = picture_of(frame), landmarks_of(frame)
+        for plant in plants:
+            if plant.onset <= k <= plant.offset:
+                picture = warp(picture, action_field(plant.action, landmarks, plant.course(k)))
+        out.append(message(k, frame.frame.moment.time_us, picture, landmarks))
+    return out
+
+
+def test_a_replay_from_anywhere_emits_the_same_windows_from_ten_seconds_on(
+    conversation: list[frame_pb2.FaceFrame],
+) -> None:
+    frames = with_expressions(looped(conversation[100:170], 8))
+    undisturbed = run(frames)
+    assert len(windows(undisturbed[330:])) >= 3, "too few windows to compare anything"
+    for start in (7, 64, 101, 173):
+        replayed = run(frames[start:], whole=False)
+        safe_us = frames[start].frame.moment.time_us + int(LOOK_BACK_S * 1e6)
+        for expected, got in zip(undisturbed[start:], replayed, strict=True):
+            if got.time_us < safe_us:
+                assert not got.windows, f"emitted before the look-back was replayed from frame {start}"
+            else:
+                assert got.dismissed == expected.dismissed
+                assert [w.SerializeToString(deterministic=True) for w in got.windows] == [
+                    w.SerializeToString(deterministic=True) for w in expected.windows
+                ], f"replayed from frame {start}, another answer at {got.time_us} us"
+                assert (got.magnitudes == expected.magnitudes).all()
+
+
+def test_frames_read_again_change_nothing(conversation: list[frame_pb2.FaceFrame]) -> None:
+    frames = with_expressions(looped(conversation[100:170], 3))
+    again = [frame for k in range(0, len(frames), 30) for frame in (*frames[max(k - 30, 0) : k], *frames[k : k + 30])]
+    steps = run(again)
+    assert [s.outcome for s in steps].count("analysed") == len(frames)
+    assert [s.outcome for s in steps].count("repeat") == len(again) - len(frames)
+    assert [w.window_id for w in windows(steps)] == [w.window_id for w in windows(run(frames))]
