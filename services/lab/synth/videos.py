@@ -1,0 +1,89 @@
+"""Videos of faces with known expressions: an .mp4 and its labels, `<stem>.json`, beside it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from services.common.errors import Fatal
+from services.lab.synth import tracks as distractors
+from services.lab.synth.faces import Still
+from services.lab.synth.render import Plate, sheets_of
+from services.lab.synth.scene import Expression, Mover, Scene, draw_expression
+from services.lab.synth.styles import Style
+
+MICRO_STRENGTH: Final = (0.08, 0.45)
+MACRO_STRENGTH: Final = (0.25, 0.9)
+"""Lowest and highest intensity of an expression."""
+MACRO_SHARE: Final = 0.25
+FIRST_S: Final = 1.5
+"""Nothing happens so soon."""
+GAP_S: Final = (1.2, 4.0)
+"""Neutral between two expressions, seconds, lowest and highest."""
+EYE_DISTANCE: Final = (0.20, 0.29)
+"""Of the face in the frame, as a share of the frame's height."""
+
+
+def script(rng: np.random.Generator, seconds: float) -> list[Expression]:
+    """Expressions one after the other, each followed by neutral, the last over before the end."""
+    found: list[Expression] = []
+    at = FIRST_S
+    while True:
+        kind = "macro" if rng.random() < MACRO_SHARE else "micro"
+        expression = draw_expression(rng, kind, at, MACRO_STRENGTH if kind == "macro" else MICRO_STRENGTH)
+        end = at + expression.course.whole_s + expression.lags.max()
+        if end > seconds - 0.5:
+            return found
+        found.append(expression)
+        at = end + rng.uniform(*GAP_S)
+
+
+def scene(
+    rng: np.random.Generator, still: Still, mover: Mover, size: tuple[int, int], fps: float, seconds: float,
+    strength: distractors.Strengths,
+) -> Scene:
+    """A scene of its own. size: (width, height)."""
+    times = np.arange(round(seconds * fps)) / fps
+    height = min(size[1], size[0] * 3 // 4)
+    eye_distance = float(rng.uniform(*EYE_DISTANCE)) * height
+    centre = (size[0] * rng.uniform(0.47, 0.53), size[1] / 2 - 0.42 * eye_distance + size[1] * rng.uniform(-0.02, 0.02))
+    plate = Plate(still, mover.sheets, size, eye_distance, (float(centre[0]), float(centre[1])))
+    return Scene(plate, mover, distractors.draw(rng, times, strength), script(rng, seconds), fps)
+
+
+def write(
+    folder: Path, stills: list[Still], count: int, seconds: float, fps: float, size: tuple[int, int], style: Style,
+    seed: int, strength: distractors.Strengths, progress: Callable[[int], None] = lambda _: None,
+) -> list[Path]:
+    """Makes `count` videos of `seconds` each, faces in turn; returns their paths. progress: told of every frame.
+
+    Raises Fatal when a video cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    movers: dict[str, Mover] = {}
+    paths = []
+    for i in range(count):
+        still = stills[i % len(stills)]
+        if still.identity not in movers:
+            movers = {still.identity: Mover(sheets_of(still), style)}  # one at a time: they are large
+        rng = np.random.default_rng([seed, i])
+        made = scene(rng, still, movers[still.identity], size, fps, seconds, strength)
+        path = folder / f"{style}-{still.identity}-{seed}-{i:04d}.mp4"
+        _encode(path, made, progress)
+        labels = {"fps": fps, "frames": len(made), "events": made.labels}
+        path.with_suffix(".json").write_text(json.dumps(labels, indent=1) + "\n")
+        paths.append(path)
+    return paths
+
+
+def _encode(path: Path, made: Scene, progress: Callable[[int], None]) -> None:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), made.fps, made.plate.size)
+    if not writer.isOpened():
+        raise Fatal("video cannot be written", file=str(path))
+    for i in range(len(made)):
+        writer.write(made.frame(i))
+        progress(1)
+    writer.release()
