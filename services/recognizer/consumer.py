@@ -120,7 +120,10 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             while self._in_flight >= self._limit:
                 await self._next_end()
             # Nothing may be awaited between reading and noting: a rebalance would come between.
-            batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._limit - self._in_flight)
+            try:
+                batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._limit - self._in_flight)
+            except KafkaError as error:
+                raise Retryable("apex windows can no longer be read", error=type(error).__name__) from error
             for record in chain.from_iterable(batches.values()):
                 self._begin(record)
         self._in_order.put_nowait(None)
@@ -241,8 +244,13 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._let_go)
         return task
+
+    def _let_go(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: when one has made `run` give up, the others need not complain as well
 
 
 def _acknowledgement(future: Any) -> Awaitable[object]:

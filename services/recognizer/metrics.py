@@ -4,7 +4,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 _PREFIX = "microex_recognizer"
 
-REQUESTS = Counter(f"{_PREFIX}_requests_total", "gRPC windows by method and status code.", ["method", "code"])
+REQUESTS = Counter(f"{_PREFIX}_requests_total", "gRPC calls by method and status code.", ["method", "code"])
 PREDICTIONS = Counter(
     f"{_PREFIX}_predictions_total", "Answers given, cached ones included, by emotion and kind.", ["emotion", "kind"]
 )

@@ -61,12 +61,10 @@ async def _run(settings: RecognizerSettings) -> None:
         outbox, consents = await _connect_kafka(settings, ending) if settings.consume else (None, None)
         pipeline = Pipeline(batcher, cache, engine.model, consents.withdrawn if consents else _nobody_withdrew)
         await _start_grpc(settings, engine, pipeline, ending)
+        consumer = await _start_consumer(settings, pipeline, outbox) if outbox else None
         serving.set()
         ending.callback(serving.clear)
-        if outbox:
-            await _consume(settings, pipeline, outbox, stop)
-        else:
-            await stop.wait()
+        await (_consume(consumer, stop) if consumer else stop.wait())
         log.info("recognizer ends")
 
 
@@ -119,15 +117,17 @@ async def _start_grpc(settings: RecognizerSettings, engine: Engine, pipeline: Pi
     log.info("gRPC", port=server.port)
 
 
-async def _consume(settings: RecognizerSettings, pipeline: Pipeline, outbox: Outbox, stop: asyncio.Event) -> None:
-    """Read apex windows until told to stop. Raises what made the consumer give up."""
+async def _start_consumer(settings: RecognizerSettings, pipeline: Pipeline, outbox: Outbox) -> WindowConsumer:
     # Two batches keep the model busy; half of the queue stays for those who call over gRPC.
     in_flight = max(1, min(2 * settings.batch_max, settings.queue_max // 2))
-
     consumer = WindowConsumer(settings, partial(pipeline.recognise, patient=True), outbox, in_flight)
     await consumer.start()
-    working = asyncio.create_task(consumer.run())
-    told = asyncio.create_task(stop.wait())
+    return consumer
+
+
+async def _consume(consumer: WindowConsumer, stop: asyncio.Event) -> None:
+    """Read apex windows until told to stop, then finish what was begun. Raises what made the consumer give up."""
+    working, told = asyncio.create_task(consumer.run()), asyncio.create_task(stop.wait())
     await asyncio.wait((working, told), return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
     consumer.stop()
