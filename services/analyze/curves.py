@@ -22,7 +22,7 @@ class MotionCurves:
     """Keeps, for each face and slice of time, the largest magnitude of each region.
 
     Slices begin so short that every frame has its own; whenever more than `points` are held, their length doubles.
-    Faces seen only briefly may make the number of points exceed `points` by one a face.
+    So many faces that two points of each exceed `points` make more of them.
     """
 
     def __init__(self, points: int = POINTS) -> None:
@@ -34,7 +34,7 @@ class MotionCurves:
     def add(self, track: str, time_us: int, magnitudes: NDArray[np.float32]) -> None:
         """magnitudes: [regions], in the order of the region table."""
         self._keep(self._faces.setdefault(track, {}), time_us, magnitudes)
-        if self._count > self._points and self._count > 2 * len(self._faces):
+        while self._count > max(self._points, 2 * len(self._faces)):
             self._coarsen()
 
     def _keep(

@@ -16,6 +16,7 @@ from services.analyze.names import folder_name, unique
 from services.analyze.report import Report
 from services.analyze.summary import count, expressions, versions, words
 from services.common import wire
+from services.common.consent import ConsentWatch
 from services.common.errors import Fatal, Poison, Retryable
 from services.common.kafka import make_consumer, topic_name
 from services.common.settings import KafkaSettings
@@ -39,8 +40,10 @@ def export(settings: KafkaSettings, session: str, out: Path, idle_timeout_s: flo
     """Write the files of each camera of a session into a folder of `out` named after it; returns folders and events.
 
     The newest record of an id counts; what was deleted is left out. Raises Poison when nothing is known of the session,
-    Retryable when Kafka stays silent for `idle_timeout_s` before the end is reached, Fatal when a topic is missing.
+    Retryable when Kafka stays silent for `idle_timeout_s` before the end is reached, Fatal when a topic is missing or
+    consent was withdrawn.
     """
+    _refuse_withdrawn(settings, session)
     known = read_session(settings, session, idle_timeout_s)
     every: list[Any] = [*known.windows.values(), *known.graphs.values()]
     cameras = sorted({each.stream.camera for each in every})
@@ -72,6 +75,15 @@ def newest(graphs: dict[str, graph_pb2.AuGraph]) -> list[graph_pb2.AuGraph]:
     """One graph a window, that of the model that answered last, in order of onset."""
     by_window = {graph.window_id: graph for graph in graphs.values()}
     return sorted(by_window.values(), key=lambda graph: (graph.onset.time_us, graph.stream.track))
+
+
+def _refuse_withdrawn(settings: KafkaSettings, session: str) -> None:
+    consents = ConsentWatch(settings)
+    consents.start()
+    withdrawn = consents.withdrawn(session)
+    consents.stop()
+    if withdrawn:
+        raise Fatal("consent was withdrawn; `microex forget` deletes what is left of the session", session=session)
 
 
 def _to_the_end(

@@ -49,13 +49,10 @@ def draw_face(axes: Axes, graph: graph_pb2.AuGraph, window: window_pb2.ApexWindo
 
     The picture is as the camera sees it: the subject's left is at the right.
     """
-    picture = cv2.imdecode(np.frombuffer(window.apex_jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
     axes.set(xlim=(-_MARGIN, CROP_PX + _MARGIN), ylim=(CROP_PX + 15, -1), aspect="equal")
     axes.axis("off")
-    if picture is not None:
-        axes.imshow(
-            _faded(np.asarray(picture, np.uint8)), extent=(0, CROP_PX, CROP_PX, 0), interpolation="lanczos", zorder=0
-        )
+    if window.apex_jpeg:
+        axes.imshow(_picture(window.apex_jpeg), extent=(0, CROP_PX, CROP_PX, 0), interpolation="lanczos", zorder=0)
     centres = np.array(window.roi_centres, np.float32).reshape(-1, 2)
     labels = place_labels(graph, centres)
     _draw_roi_edges(axes, graph, centres)
@@ -112,10 +109,10 @@ def _apart(heights: list[float], gap: float = CROP_PX / (_LABELS // 2)) -> list[
     return placed
 
 
-def _faded(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _picture(jpeg: bytes) -> NDArray[np.uint8]:
     # Lighter than life, so that lines and labels stand out; three channels, or matplotlib would paint it in colours.
-    light = 55 + picture.astype(np.float32) * (200 / 255)
-    return np.repeat(light.astype(np.uint8)[..., None], 3, -1)
+    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    return (55 + np.asarray(decoded, np.float32) * (200 / 255)).astype(np.uint8)
 
 
 def _draw_roi_edges(axes: Axes, graph: graph_pb2.AuGraph, centres: NDArray[np.float32]) -> None:
@@ -189,19 +186,11 @@ def _bracket(axes: Axes, start: Label, end: Label, width: float) -> None:
 
 
 def _draw_rois(axes: Axes, graph: graph_pb2.AuGraph, centres: NDArray[np.float32], colour: str) -> None:
-    weights = np.array([roi.weight for roi in graph.rois if roi.name in ROI_INDEX])
-    places = centres[[ROI_INDEX[roi.name] for roi in graph.rois if roi.name in ROI_INDEX]]
-    share = weights / max(float(weights.max(initial=0)), 1e-9)
-    axes.scatter(
-        places[:, 0],
-        places[:, 1],
-        s=10 + 230 * share,
-        color=colour,
-        alpha=0.8,
-        edgecolors=PAPER,
-        linewidths=1.0,
-        zorder=5,
-    )
+    rois = [roi for roi in graph.rois if roi.name in ROI_INDEX]
+    places = centres[[ROI_INDEX[roi.name] for roi in rois]]
+    # Area is share; an average ROI is as large wherever it is drawn.
+    areas = np.clip([90 * len(rois) * roi.weight for roi in rois], 8, 360)
+    axes.scatter(places[:, 0], places[:, 1], s=areas, color=colour, alpha=0.8, edgecolors=PAPER, linewidths=1, zorder=5)
 
 
 def _draw_labels(axes: Axes, labels: list[Label], colour: str) -> None:

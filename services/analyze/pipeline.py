@@ -13,6 +13,7 @@ from typing import Any
 from microex.v1 import frame_pb2, stream_pb2
 from services.analyze import events
 from services.analyze.names import file_name
+from services.analyze.quiet import without_chatter
 from services.analyze.report import Report
 from services.analyze.summary import Stages, count, expressions, versions, words
 from services.common.errors import Poison
@@ -52,7 +53,7 @@ def analyse(
     """
     with (
         open_video(video) as source,
-        closing(Ingest(session, camera, 0, stream_pb2.TIME_BASE_MEDIA, settings)) as ingest,
+        closing(_ingest(session, camera, settings)) as ingest,
         Report(folder, video) as report,
     ):
         run = _Run(ingest, engine, report)
@@ -65,6 +66,11 @@ def analyse(
         summary |= run.summary() | {"fault": str(fault) if fault else None, "settings": _said(settings)}
         report.close(summary, *_captions(summary, report.marks))
     return Outcome(report.marks, summary, fault)
+
+
+def _ingest(session: str, camera: str, settings: AnalyzeSettings) -> Ingest:
+    with without_chatter():
+        return Ingest(session, camera, 0, stream_pb2.TIME_BASE_MEDIA, settings)
 
 
 class _Run:

@@ -14,6 +14,7 @@ from services.analyze.elan import write_eaf
 from services.analyze.names import file_name
 from services.analyze.picture import Picture, Strongest
 from services.analyze.timeline import write_timeline
+from services.motion.rois import ROIS
 
 
 class Report:
@@ -54,7 +55,7 @@ class Report:
         self.marks.append(events.mark(graph))
         self.see(graph.onset.time_us)
         self.see(graph.offset.time_us)
-        if window is not None:
+        if window is not None and len(window.roi_centres) == 2 * len(ROIS):
             magnitude = peak(window)
             if self._strongest is None or magnitude > self._strongest.magnitude:
                 self._strongest = Strongest(window, graph, magnitude)
