@@ -43,10 +43,22 @@ def cut_patches(field: Field, centres: NDArray[np.float32], eye_distance: float)
     field: [H, W, 2] pixels, head motion removed; centres: [R, 2] pixels; eye_distance: pixels.
     Returns [R, 3, P, P] float16 as in `MotionTensor.data`. Samples outside the field repeat its border.
     """
-    steps = ((np.arange(PATCH) + 0.5) / PATCH - 0.5) * PATCH_SIDE * eye_distance
-    x = centres[:, None, None, 0] + np.broadcast_to(steps[None, None, :], (len(centres), PATCH, PATCH))
-    y = centres[:, None, None, 1] + np.broadcast_to(steps[None, :, None], (len(centres), PATCH, PATCH))
     layers = np.dstack([field / eye_distance, strain(field)])  # [H, W, 3]
+    return sample_patches(layers, centres, PATCH_SIDE * eye_distance)
+
+
+def sample_patches(
+    layers: NDArray[np.float32], centres: NDArray[np.float32], side: float | tuple[float, float]
+) -> NDArray[np.float16]:
+    """Sample u, v and strain, laid over each other, in every ROI.
+
+    layers: [H, W, 3]; centres: [R, 2] pixels; side: of a patch, pixels, or width and height where they differ.
+    Returns [R, 3, P, P] float16. Samples outside the field repeat its border.
+    """
+    width, height = side if isinstance(side, tuple) else (side, side)
+    steps = (np.arange(PATCH) + 0.5) / PATCH - 0.5
+    x = centres[:, None, None, 0] + np.broadcast_to(steps[None, None, :] * width, (len(centres), PATCH, PATCH))
+    y = centres[:, None, None, 1] + np.broadcast_to(steps[None, :, None] * height, (len(centres), PATCH, PATCH))
     shape = (len(centres) * PATCH, PATCH)
     sampled = cv2.remap(
         layers,
