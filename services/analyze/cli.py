@@ -15,7 +15,7 @@ from services.analyze.export import export as export_session
 from services.analyze.names import camera_name, folder_name, unique
 from services.analyze.style import clock
 from services.analyze.summary import words
-from services.common.errors import Poison, Retryable
+from services.common.errors import Fatal, Poison, Retryable
 from services.common.ids import check_name
 from services.common.logs import configure
 from services.common.settings import AnalyzeSettings, KafkaSettings, flags, load
@@ -48,17 +48,23 @@ def analyze(videos: tuple[Path, ...], out: Path, session: str, camera: str | Non
     check_name("session", session)
     cameras = unique(check_name("camera", camera) if camera else camera_name(video) for video in videos)
     folders = [out / name for name in unique(folder_name(camera_name(video)) for video in videos)]
+    _make(out)
     code = 0
     engine = _engine(settings)
     for video, name, folder in zip(videos, cameras, folders, strict=True):
         try:
             _analyze_one(video, folder, session, name, settings, engine)
-        except (Poison, Retryable) as error:
-            click.echo(f"microex: {error}", err=True)
-            code = code or error.exit_code
+        except (Poison, Retryable, OSError) as error:
+            fault = _of_system(error, video) if isinstance(error, OSError) else error
+            click.echo(f"microex: {fault}", err=True)
+            code = code or fault.exit_code
     if not engine.model.trained:
         click.echo(UNTRAINED)
     click.get_current_context().exit(code)
+
+
+def _of_system(error: OSError, video: Path) -> Poison:
+    return Poison(error.strerror or type(error).__name__, file=str(error.filename or video))
 
 
 def _engine(settings: AnalyzeSettings) -> Any:
@@ -92,7 +98,7 @@ def _analyze_one(video: Path, folder: Path, session: str, camera: str, settings:
             lambda frames, total, found: bar.update(task, completed=frames, total=total, found=found),
         )
     frames, speed = outcome.summary["frames"]["read"], outcome.summary["frames_per_s"]
-    _show(folder, outcome.marks, f"{frames:,} frames, {speed} frames/s" if speed else f"{frames:,} frames")
+    _show(folder, outcome.marks, note=f"{frames:,} frames, {speed} frames/s" if speed else f"{frames:,} frames")
     if outcome.fault:
         raise outcome.fault
 
@@ -127,32 +133,40 @@ def export(session: str, out: Path, idle_timeout: float, **options: Any) -> None
     settings = load(KafkaSettings, **options)
     configure(settings)
     check_name("session", session)
-    for folder, marks in export_session(settings, session, out, idle_timeout).items():
-        _show(folder, marks)
+    _make(out)
+    for camera in export_session(settings, session, out, idle_timeout):
+        _show(camera.folder, camera.marks, camera.origin_s)
 
 
-def _show(folder: Path, marks: Sequence[Mark], note: str = "") -> None:
+def _make(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Fatal("results cannot be written there", folder=str(out), error=error.strerror) from error
+
+
+def _show(folder: Path, marks: Sequence[Mark], origin_s: float = 0.0, note: str = "") -> None:
     """A table of what was found, and where the files are."""
     console = Console()
     if not console.is_terminal:
         console.width = 120  # a pipe has no width; the table should not be squeezed into 80
     if marks:
-        console.print(_table(marks, several=len({mark.track for mark in marks}) > 1))
+        console.print(_table(marks, origin_s))
     if len(marks) > _ROWS:
         console.print(Text(f"… and {len(marks) - _ROWS:,} more"))
     console.print(Text(f"{', '.join(filter(None, (note, words(marks))))}: {folder}"), soft_wrap=True)
 
 
-def _table(marks: Sequence[Mark], several: bool) -> Table:
+def _table(marks: Sequence[Mark], origin_s: float) -> Table:
+    several = len({mark.track for mark in marks}) > 1
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("onset", "apex", "offset", "length", "kind", "emotion", "p"):
         table.add_column(name, justify="right" if name in ("onset", "apex", "offset", "length", "p") else "left")
     if several:
         table.add_column("face")
     table.add_column("AUs")
-    origin = 0.0 if marks[0].onset_s < 1e8 else marks[0].onset_s
     for mark in marks[:_ROWS]:
-        cells = [clock(time - origin, 2) for time in (mark.onset_s, mark.apex_s, mark.offset_s)]
+        cells = [clock(time - origin_s, 2) for time in (mark.onset_s, mark.apex_s, mark.offset_s)]
         cells += [f"{mark.offset_s - mark.onset_s:.2f} s", mark.kind, mark.emotion, f"{mark.probability:.2f}"]
         cells += [mark.track] if several else []
         table.add_row(*map(Text, [*cells, ", ".join(mark.aus) or "none"]))

@@ -36,8 +36,17 @@ class Session:
     unreadable: int = 0
 
 
-def export(settings: KafkaSettings, session: str, out: Path, idle_timeout_s: float) -> dict[Path, list[events.Mark]]:
-    """Write the files of each camera of a session into a folder of `out` named after it; returns folders and events.
+@dataclass(frozen=True)
+class Exported:
+    """The files of one camera. origin_s: where its pictures begin to count, seconds in the streams' time base."""
+
+    folder: Path
+    marks: list[events.Mark]
+    origin_s: float
+
+
+def export(settings: KafkaSettings, session: str, out: Path, idle_timeout_s: float) -> list[Exported]:
+    """Write the files of each camera of a session into a folder of `out` named after it.
 
     The newest record of an id counts; what was deleted is left out. Raises Poison when nothing is known of the session,
     Retryable when Kafka stays silent for `idle_timeout_s` before the end is reached, Fatal when a topic is missing or
@@ -50,9 +59,7 @@ def export(settings: KafkaSettings, session: str, out: Path, idle_timeout_s: flo
     if not cameras:
         raise Poison("nothing is known of this session", session=session)
     folders = [out / name for name in unique(map(folder_name, cameras))]
-    return {
-        folder: _write_camera(known, session, camera, folder) for camera, folder in zip(cameras, folders, strict=True)
-    }
+    return [_write_camera(known, session, camera, folder) for camera, folder in zip(cameras, folders, strict=True)]
 
 
 def read_session(settings: KafkaSettings, session: str, idle_timeout_s: float) -> Session:
@@ -123,7 +130,7 @@ def _take(known: Session, into: dict[str, Any], cls: type[Any], session: str, re
         into[key] = message
 
 
-def _write_camera(known: Session, session: str, camera: str, folder: Path) -> list[events.Mark]:
+def _write_camera(known: Session, session: str, camera: str, folder: Path) -> Exported:
     windows = {key: window for key, window in known.windows.items() if window.stream.camera == camera}
     answers = {key: graph for key, graph in known.graphs.items() if graph.stream.camera == camera}
     graphs = newest(answers)
@@ -157,7 +164,7 @@ def _write_camera(known: Session, session: str, camera: str, folder: Path) -> li
             "versions": versions(),
         }
         report.close(summary, *_captions(summary, report.marks))
-    return report.marks
+    return Exported(folder, report.marks, origin_us / 1e6)
 
 
 def _origin_us(messages: list[Any]) -> int:

@@ -22,7 +22,7 @@ class Report:
 
     Memory does not grow with the length of a video but by what a table row holds for each event. Nothing in `folder`
     changes before `close`, and then each file appears whole; leaving the `with` block without `close` leaves it as it
-    was.
+    was, or makes none.
 
     video: the file that was looked at, None where it is not known. origin_s: seconds in the streams' time base at which
     pictures and ELAN begin to count.
@@ -85,6 +85,8 @@ class Report:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._log.__exit__(kind, error, at)
+        if not any(self._folder.iterdir()):
+            self._folder.rmdir()
 
 
 def peak(window: window_pb2.ApexWindow) -> float:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -158,6 +159,19 @@ def test_every_frame_is_accounted_for_and_every_stage_timed(done: Done) -> None:
     assert len(said["model"]["digest"]) == 64 and said["detector"] and said["fault"] is None
 
 
+def explained() -> set[str]:
+    """Every field that docs/outputs.md names, with and without what it belongs to."""
+    page = (Path(__file__).parents[2] / "docs" / "outputs.md").read_text("utf-8")
+    names = set(re.findall(r"`([A-Za-z0-9_.]+)`", page))
+    return names | {part for name in names for part in name.split(".")}
+
+
+def test_the_page_explains_every_field_of_the_summary(done: Done) -> None:
+    said = summary(done.out / "planted")
+    inner = {name for part in ("frames", "faces", "face_frames", "expressions", "stages_s") for name in said[part]}
+    assert not (set(said) | inner) - explained()
+
+
 def test_frames_without_a_face_are_counted(done: Done) -> None:
     returned = summary(done.out / "noface_face")["frames"]
     assert returned["without_face"] > 0 and returned["with_face"] > 0
@@ -215,6 +229,12 @@ def test_a_wrong_command_line_says_what_is_wrong(arguments: list[str], code: int
     assert run.stderr.strip() and "Traceback" not in run.stderr
 
 
+def test_a_place_that_cannot_be_written_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    run = microex("analyze", "clip.mp4", "--out", tmp_path / "file" / "out")
+    assert run.returncode == 78 and run.stderr.startswith("microex: results cannot be written there")
+
+
 def test_help_speaks_of_consent_and_of_what_it_is_not() -> None:
     shown = " ".join(microex("analyze", "--help").stdout.split())
     assert "people who agreed" in shown and "Nothing here detects lies" in shown
@@ -270,6 +290,7 @@ def test_export_writes_what_the_topics_hold_of_a_session(topics: KafkaSettings, 
     said = summary(tmp_path / "clip")
     assert said["windows"] == {"read": 2, "unanswered": 0}
     assert said["graphs"] == {"read": 2, "superseded": 0, "without_window": 0}
+    assert not (set(said) | set(said["windows"]) | set(said["graphs"])) - explained()
 
 
 def test_export_passes_over_what_cannot_be_read(topics: KafkaSettings, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ PICTURES = {
     "one frame": picture({"0.0.0": curve(0, 0.01)}, [], end_s=0.0),
     "four faces": picture({f"0.0.{i}": curve(0, 10) for i in range(4)}, [mark(1, 2, track="0.0.3")]),
     "hours": picture({"0.0.0": curve(0, 4 * 3600, 5)}, [mark(9000, 9000.2)], end_s=4 * 3600),
+    "events without windows": Picture("t", "s", "f", {}, [mark(1, 1.4)], None, 0.0, 2.0),
     "odd name": picture({"0.0.0": curve(0, 10)}, [mark(1, 2)], title="a $x^2$ 面试 \\frac{ “100 %”" * 5),
 }
 
