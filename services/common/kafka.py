@@ -27,6 +27,7 @@ def client_config(settings: KafkaSettings) -> dict[str, Any]:
     config: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
         "security_protocol": settings.kafka_security_protocol,
+        "bootstrap_timeout_ms": 10_000,
     }
     if settings.kafka_security_protocol.endswith("SSL"):
         files = {

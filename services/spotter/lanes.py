@@ -27,7 +27,7 @@ from services.common.ids import stream_key
 from services.common.logs import get_logger
 from services.spotter import metrics
 from services.spotter.detector import LOOK_BACK_S, Detector, Step
-from services.spotter.ledger import Ledger
+from services.common.ledger import Ledger
 
 log = get_logger(__name__)
 

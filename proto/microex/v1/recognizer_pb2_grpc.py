@@ -26,9 +26,10 @@ if _version_not_supported:
 
 
 class RecognizerServiceStub:
-    """Recognises apex windows. A full queue answers RESOURCE_EXHAUSTED, a window that
-    cannot be read INVALID_ARGUMENT, a deadline that cannot be met
-    DEADLINE_EXCEEDED.
+    """Recognises apex windows. A window that cannot be read answers INVALID_ARGUMENT,
+    one of a session whose consent was withdrawn PERMISSION_DENIED, a deadline that
+    cannot be met DEADLINE_EXCEEDED. A full queue answers RESOURCE_EXHAUSTED to
+    Recognize; a stream waits instead.
     """
 
     def __init__(self, channel):
@@ -55,9 +56,10 @@ class RecognizerServiceStub:
 
 
 class RecognizerServiceServicer:
-    """Recognises apex windows. A full queue answers RESOURCE_EXHAUSTED, a window that
-    cannot be read INVALID_ARGUMENT, a deadline that cannot be met
-    DEADLINE_EXCEEDED.
+    """Recognises apex windows. A window that cannot be read answers INVALID_ARGUMENT,
+    one of a session whose consent was withdrawn PERMISSION_DENIED, a deadline that
+    cannot be met DEADLINE_EXCEEDED. A full queue answers RESOURCE_EXHAUSTED to
+    Recognize; a stream waits instead.
     """
 
     def Recognize(self, request, context):
@@ -108,9 +110,10 @@ def add_RecognizerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RecognizerService:
-    """Recognises apex windows. A full queue answers RESOURCE_EXHAUSTED, a window that
-    cannot be read INVALID_ARGUMENT, a deadline that cannot be met
-    DEADLINE_EXCEEDED.
+    """Recognises apex windows. A window that cannot be read answers INVALID_ARGUMENT,
+    one of a session whose consent was withdrawn PERMISSION_DENIED, a deadline that
+    cannot be met DEADLINE_EXCEEDED. A full queue answers RESOURCE_EXHAUSTED to
+    Recognize; a stream waits instead.
     """
 
     @staticmethod

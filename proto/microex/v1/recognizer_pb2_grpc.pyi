@@ -27,9 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RecognizerServiceStub:
-    """Recognises apex windows. A full queue answers RESOURCE_EXHAUSTED, a window that
-    cannot be read INVALID_ARGUMENT, a deadline that cannot be met
-    DEADLINE_EXCEEDED.
+    """Recognises apex windows. A window that cannot be read answers INVALID_ARGUMENT,
+    one of a session whose consent was withdrawn PERMISSION_DENIED, a deadline that
+    cannot be met DEADLINE_EXCEEDED. A full queue answers RESOURCE_EXHAUSTED to
+    Recognize; a stream waits instead.
     """
 
     @_typing.overload
@@ -45,9 +46,10 @@ class RecognizerServiceStub:
 
 @_typing.type_check_only
 class RecognizerServiceAsyncStub(RecognizerServiceStub):
-    """Recognises apex windows. A full queue answers RESOURCE_EXHAUSTED, a window that
-    cannot be read INVALID_ARGUMENT, a deadline that cannot be met
-    DEADLINE_EXCEEDED.
+    """Recognises apex windows. A window that cannot be read answers INVALID_ARGUMENT,
+    one of a session whose consent was withdrawn PERMISSION_DENIED, a deadline that
+    cannot be met DEADLINE_EXCEEDED. A full queue answers RESOURCE_EXHAUSTED to
+    Recognize; a stream waits instead.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -59,9 +61,10 @@ class RecognizerServiceAsyncStub(RecognizerServiceStub):
     """Which model answers, and what it can say."""
 
 class RecognizerServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Recognises apex windows. A full queue answers RESOURCE_EXHAUSTED, a window that
-    cannot be read INVALID_ARGUMENT, a deadline that cannot be met
-    DEADLINE_EXCEEDED.
+    """Recognises apex windows. A window that cannot be read answers INVALID_ARGUMENT,
+    one of a session whose consent was withdrawn PERMISSION_DENIED, a deadline that
+    cannot be met DEADLINE_EXCEEDED. A full queue answers RESOURCE_EXHAUSTED to
+    Recognize; a stream waits instead.
     """
 
     @_abc_1.abstractmethod

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.spotter.ledger import Ledger
+from services.common.ledger import Ledger
 
 
 @given(st.integers(1, 40), st.data())
