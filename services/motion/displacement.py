@@ -19,7 +19,7 @@ SAMPLES: Final = 5
 """Samples along a side of the square that a ROI's displacement is the mean of."""
 
 SAMPLE_SIDE: Final = 0.22
-"""Side of that square, outer-eye distances: smaller than a patch of the tensor, so that a brow stays free of its lid."""
+"""Side of that square, outer-eye distances: smaller than a patch of the tensor, so that brows stay free of lids."""
 
 ROUNDS: Final = 3
 """Rounds of reweighting; more change the fit by less than the flow's noise."""
@@ -30,10 +30,11 @@ SCALE_FLOOR: Final = 0.002
 DEPTH: Final = np.array([roi.depth for roi in ROIS] + list(STABLE_DEPTH), np.float64)
 """[R + S] how far each ROI and each stable point stands forward of the eye corners, outer-eye distances."""
 
-_RIDGE: Final = np.diag([1e-6, 1e-6, 1e-6, 1e-6, 0.05, 0.05])
+RIDGE: Final = np.diag([1e-6, 1e-6, 1e-6, 1e-6, 0.05, 0.05])
 """Keeps the turns from soaking up expressions, and the system solvable whatever the weights."""
 
-_TRUST: Final = np.array([roi.trust for roi in ROIS] + [1.0] * len(STABLE), np.float64)
+TRUST: Final = np.array([roi.trust for roi in ROIS] + [1.0] * len(STABLE), np.float64)
+"""[R + S] how much each of them is believed about the head before any residual is known."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Sampler:
         grid = np.rint(points[:, None, None, :] + np.stack(np.meshgrid(steps, steps), -1)).clip(0, CROP_PX - 1)
         x, y = grid[..., 0].astype(np.intp), grid[..., 1].astype(np.intp)
         self._pixels = (y * CROP_PX + x).reshape(len(points), -1)  # [N, SAMPLES^2]
-        self._design = _design((points - np.array(EYE_CENTRE)) / EYE_DISTANCE_PX)  # [N, 2, 6]
+        self._design = design((points - np.array(EYE_CENTRE)) / EYE_DISTANCE_PX)  # [N, 2, 6]
         self._gram = np.einsum("nci,ncj->nij", self._design, self._design).reshape(len(points), 36)
 
     def __call__(self, field: Field) -> Displacement:
@@ -83,19 +84,19 @@ class Sampler:
         return Displacement(rois, stable, head)
 
     def _fit(self, moved: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Iteratively reweighted least squares (Geman-McClure); moved [N, 2]; the head [6] and what it leaves [N, 2]."""
+        """Reweighted least squares (Geman-McClure); moved [N, 2]; the head [6] and what it leaves [N, 2]."""
         pulls = (self._design * moved[:, :, None]).sum(1)  # [N, 6]
-        flat, weight = self._design.reshape(-1, 6), _TRUST
+        flat, weight = self._design.reshape(-1, 6), TRUST
         for _ in range(ROUNDS):
-            head = np.linalg.solve((weight @ self._gram).reshape(6, 6) + _RIDGE, weight @ pulls)
+            head = np.linalg.solve((weight @ self._gram).reshape(6, 6) + RIDGE, weight @ pulls)
             residual = moved - (flat @ head).reshape(-1, 2)
             squared = residual[:, 0] ** 2 + residual[:, 1] ** 2
             scale = max(float(np.partition(squared, len(squared) // 2)[len(squared) // 2]), SCALE_FLOOR**2)
-            weight = _TRUST / (1 + squared / (2 * scale)) ** 2
+            weight = TRUST / (1 + squared / (2 * scale)) ** 2
         return head, residual
 
 
-def _design(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def design(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """[N, 2, 6]: how each of the head's six numbers moves each point; points [N, 2] in outer-eye distances."""
     x, y = points[:, 0], points[:, 1]
     one, nil = np.ones_like(x), np.zeros_like(x)

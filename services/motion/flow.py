@@ -2,8 +2,8 @@
 
 Two tiers, both dense inverse search (Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016):
 `Flow("cheap")` for every frame, `Flow("fine")` for the frames that matter. OpenCV's presets stop at a scale of four
-pixels and return 20 to 55 % of a local sub-pixel motion; `cheap` goes on to two pixels (40 to 75 %, for little more time
-because its patches do not overlap) and `fine` to one (55 to 97 %). Low on the brow, high on the mouth.
+pixels and return 20 to 55 % of a local sub-pixel motion; `cheap` goes on to two pixels (40 to 75 %, for little more
+time because its patches do not overlap) and `fine` to one (55 to 97 %). Low on the brow, high on the mouth.
 """
 
 from typing import Final, Literal
@@ -43,7 +43,8 @@ class Flow:
         """
         if start.shape != end.shape or start.ndim != 2 or min(start.shape) < 16:
             raise ValueError(f"flow needs two grey pictures of equal size, got {start.shape} and {end.shape}")
-        return np.asarray(self._dis.calc(start, end, None), np.float32)
+        field = self._dis.calc(start, end, None)  # type: ignore[call-overload]  # the stubs forget that None is allowed
+        return np.asarray(field, np.float32)
 
 
 def strain(field: Field) -> Field:
@@ -55,15 +56,15 @@ def strain(field: Field) -> Field:
     """
     u_y, u_x = np.gradient(field[..., 0], axis=(-2, -1))
     v_y, v_x = np.gradient(field[..., 1], axis=(-2, -1))
-    return np.sqrt(u_x**2 + v_y**2 + 0.5 * (u_y + v_x) ** 2).astype(np.float32)
+    return np.asarray(np.sqrt(u_x**2 + v_y**2 + 0.5 * (u_y + v_x) ** 2), np.float32)
 
 
 def head_motion(points: Field, moved: Field, rounds: int = 4) -> NDArray[np.float64]:
     """The similarity (shift, rotation, zoom) that best explains how stable points moved, outliers weighed down.
 
-    points: [N, 2] pixels, N >= 2; moved: [N, 2], their motion, pixels. Returns [2, 3] float64 affine M so that a point p
-    of the head moves to M @ (p, 1). Iteratively reweighted least squares with Geman-McClure weights whose scale is the
-    median residual. Raises ValueError for fewer than 2 points.
+    points: [N, 2] pixels, N >= 2; moved: [N, 2], their motion, pixels. Returns [2, 3] float64 affine M so that a point
+    p of the head moves to M @ (p, 1). Iteratively reweighted least squares with Geman-McClure weights whose scale is
+    the median residual. Raises ValueError for fewer than 2 points.
     """
     if len(points) < 2:
         raise ValueError(f"head motion needs 2 points or more, got {len(points)}")
@@ -90,4 +91,4 @@ def remove_head_motion(field: Field, head: NDArray[np.float64]) -> Field:
     y = np.arange(height, dtype=np.float32)[:, None]
     m = (head - np.eye(2, 3)).astype(np.float32)
     rigid = np.stack([m[0, 0] * x + m[0, 1] * y + m[0, 2], m[1, 0] * x + m[1, 1] * y + m[1, 2]], -1)
-    return field - rigid
+    return np.asarray(field - rigid, np.float32)

@@ -1,7 +1,7 @@
 """Which frames may be the apex of an expression, and how the face moved towards and away from each.
 
-A candidate's curve is the position of all ROIs projected on its own displacement at the apex: a matched filter whose noise
-is that of one number, not of forty. Lids are left out: they blink.
+A candidate's curve is the position of all ROIs projected on its own displacement at the apex: a matched filter whose
+noise is that of one number, not of forty. Lids are left out: they blink.
 """
 
 from dataclasses import dataclass

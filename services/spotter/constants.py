@@ -62,8 +62,8 @@ class Constants:
     shortest_s: float = 0.1
     """Nothing on a face is over sooner."""
     foot: float = 1.05
-    """The foot of a flank lies this many 20-to-60 % rise times beyond its 20 % point (1.1 for a raised cosine, 0.5 for a
-    straight line)."""
+    """The foot of a flank lies this many 20-to-60 % rise times beyond its 20 % point (1.1 for a raised cosine, 0.5 for
+    a straight line)."""
     margin_s: float = 0.1
     """Neutral is looked for this long before the onset and beyond."""
     neutral_s: float = 0.4
@@ -80,8 +80,8 @@ class Constants:
     """Bone that moves by this share of the expression means that the head was not explained."""
     brightness: float = 0.06
     """Mean brightness changes by this share: the light changed, not the face."""
-    occlusion: float = 0.35
-    """Share of grey-level variation that neutral, moved by the flow, fails to explain: something else is in the picture."""
+    occlusion: float = 0.2
+    """Share of grey-level variance that neutral, moved by the flow, fails to explain: something else is in sight."""
     speech_share: float = 0.35
     """A mouth that is active for this share of the time around a candidate talks."""
     selected: int = 8

@@ -32,14 +32,17 @@ class Peak:
 
 
 def peak(curve: Floats, size: Floats, apex: int) -> Peak:
-    """The peak at `apex`. curve: along the peak's own direction, where its own noise favours it; size: in any direction,
-    the same for all peaks. What comes before or later may be a little larger: a movement that is held has many peaks."""
+    """The peak at `apex`.
+
+    curve: along the peak's own direction, where its own noise favours it; size: in any direction, the same for all
+    peaks. What comes before or later may be a little larger: a movement that is held has many peaks.
+    """
     low = C.decay * curve[apex]
     before, after = curve[:apex][::-1], curve[apex + 1 :]
     rose, larger_before = _first(before <= low), _first(size[:apex][::-1] > C.held * size[apex])
     fell, larger_after = _first(after <= low), _first(size[apex + 1 :] > C.held * size[apex])
     start = max(apex - 1 - rose, 0)
-    if min(larger_before, len(before)) < rose or larger_after < fell:
+    if larger_before < rose or larger_after < fell:
         return Peak("part", start)
     if rose > len(before):
         return Peak("drift", start)

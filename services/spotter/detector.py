@@ -1,9 +1,9 @@
 """One stream's detector: a face frame in, finished apex windows out. No I/O, no clock, no memory of what it emitted.
 
-    FaceFrame ──read──> Face ──Signal──> Rows ──due──> Candidate ── 0.5 s after its apex or once decayed ──judge──> window
+    FaceFrame ──read──> Face ──Signal──> Rows ──due──> Candidate ── 0.5 s later or once decayed ──judge──> window
 
-Its state after frame t is a pure function of that stream's frames in (t - LOOK_BACK_S, t]: whoever replays those arrives
-at the same state, and emits the same windows from there on.
+Its state after frame t is a pure function of that stream's frames in (t - LOOK_BACK_S, t]: whoever replays those
+arrives at the same state, and emits the same windows from there on.
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class Step:
     """What one message did.
 
     outcome: analysed, rejected (see reason), repeat (an index seen before) or end. windows: those that it decided.
-    reason: why it was rejected: "blank", "geometry", "time" (as late as another frame) or "late" (an index passed over).
+    reason: why it was rejected: "blank", "geometry", "time" (that of the last frame) or "late" (an index passed over).
     magnitudes: [regions] float32, motion of each region of this frame, outer-eye distances; None unless analysed.
     time_us: of the frame, or of the stream's last one. dismissed: why candidates looked at now are no expressions, one
     entry each (`judge.Reason`).
@@ -72,7 +72,7 @@ class Detector:
         self._time_base = stream_pb2.TIME_BASE_UNSPECIFIED
 
     def step(self, message: frame_pb2.FaceFrame) -> Step:
-        """Takes the stream's next message, of any order. Raises Poison, and is as before, for one that cannot be read."""
+        """Takes the stream's next message, of any order. Raises Poison, unchanged, for one that cannot be read."""
         face = read(message)
         if isinstance(face, frame_pb2.End):
             return self._end(message)
@@ -145,7 +145,7 @@ class Detector:
             step.windows.append(build(self._rows, found, self._fine, message, self._time_base))
 
     def _end(self, message: frame_pb2.FaceFrame) -> Step:
-        """What is past its apex and has decayed is judged at once; what has not is left: nothing is emitted by guess."""
+        """What is past its apex and has decayed is judged at once; nothing is emitted by guess."""
         newest_us = self._newest_us()
         step = Step("end", newest_us if newest_us is not None else message.end.last_seen.time_us)
         if newest_us is not None:

@@ -27,10 +27,10 @@ Reason = Literal[
 ]
 """Why a candidate is no expression.
 
-noise: no larger than what went before. gap: frames are missing. light: brightness jumped. head: the head turned, or bone
-moved as well. speech: only a talking mouth moved. blink: nothing moved but in step with the lids. drift: it came too slowly.
-no_return: it did not go back to neutral. occlusion: something came before the face. weak: fine flow finds too little.
-short: over sooner than a muscle can. shape: fine flow finds no peak there.
+noise: no larger than what went before. gap: frames are missing. light: brightness jumped. head: the head turned, or
+bone moved as well. speech: only a talking mouth moved. blink: nothing moved but in step with the lids. drift: it came
+too slowly. no_return: it did not go back to neutral. occlusion: something came before the face. weak: fine flow finds
+too little. short: over sooner than a muscle can. shape: fine flow finds no peak there.
 """
 
 TALKING: Final = np.array([roi.name.startswith(("lip_", "chin", "nasolabial")) for roi in ROIS])

@@ -1,4 +1,4 @@
-"""From a message to a face that can be measured. Whatever is wrong with a message is found here, before any state changes."""
+"""From a message to a face that can be measured. What is wrong with a message is found here, before state changes."""
 
 from dataclasses import dataclass
 from typing import Final

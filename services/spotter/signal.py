@@ -69,7 +69,7 @@ class Signal:
         row["thumb"] = cv2.resize(face.picture, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA).reshape(-1)
         away = smooth(rows, face.time_us) - baseline(rows, face.time_us)
         length = np.sqrt((away * away).sum(1))
-        row["magnitude"] = magnitude = REGION_MEAN @ length
+        row["magnitude"] = magnitude = np.asarray(REGION_MEAN @ length, np.float32)
         row["novelty"] = length[~LIDS].max()
         return magnitude
 

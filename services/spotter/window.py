@@ -1,4 +1,4 @@
-"""From an expression to the message that the recognizer reads: motion measured from the onset, curves, the apex crop."""
+"""From an expression to the message that the recognizer reads: motion since the onset, curves, the apex crop."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from services.common.ids import window_id
 from services.motion.convention import CROP_PX, EYE_DISTANCE_PX
 from services.motion.displacement import Sampler
 from services.motion.flow import Flow, remove_head_motion
-from services.motion.rois import REGIONS, ROIS, roi_centres
+from services.motion.rois import PATCH, REGIONS, ROIS, roi_centres
 from services.motion.tensor import MotionTensor, cut_patches, pack
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.constants import DETECTOR_VERSION
@@ -19,7 +19,7 @@ from services.spotter.signal import SECOND
 
 
 def build(
-    rows: Rows, found: Expression, fine: Flow, message: frame_pb2.FaceFrame, time_base: stream_pb2.TimeBase
+    rows: Rows, found: Expression, fine: Flow, message: frame_pb2.FaceFrame, time_base: "stream_pb2.TimeBase.ValueType"
 ) -> window_pb2.ApexWindow:
     """rows: those that the expression was found in; message: the one that decided it."""
     times = rows.table["time_us"]
@@ -69,7 +69,7 @@ def _tensor(rows: Rows, found: Expression, fine: Flow) -> MotionTensor:
     onset = rows.kept[int(np.searchsorted(rows.table["time_us"], found.onset_us))]
     start, sampler, centres = decode(onset.jpeg), Sampler(onset.landmarks), roi_centres(onset.landmarks)
     assert start is not None, "was read before"
-    data = np.zeros((len(frames), len(ROIS), 3, 8, 8), np.float16)
+    data = np.zeros((len(frames), len(ROIS), 3, PATCH, PATCH), np.float16)
     for k, at in enumerate(frames):
         end = decode(rows.kept[at].jpeg)
         assert end is not None, "was read before"

@@ -61,9 +61,7 @@ def _pixels() -> NDArray[np.float32]:
     return np.stack(np.meshgrid(np.arange(CROP_PX), np.arange(CROP_PX)), -1).astype(np.float32)
 
 
-def bumps(
-    moves: Sequence[tuple[NDArray[np.float32], NDArray[np.float32], float]]
-) -> NDArray[np.float32]:
+def bumps(moves: Sequence[tuple[NDArray[np.float32], NDArray[np.float32], float]]) -> NDArray[np.float32]:
     """[128, 128, 2] pixels: a Gaussian around each centre; moves are (centre px, displacement px, radius px)."""
     field = np.zeros((CROP_PX, CROP_PX, 2), np.float32)
     for centre, displacement, radius in moves:
@@ -74,7 +72,8 @@ def bumps(
 
 def action_field(action: str, landmarks: NDArray[np.float32], amount: float) -> NDArray[np.float32]:
     """What an action does to a face, pixels."""
-    return bumps([
+    return bumps(
+        [
             (
                 landmarks[list(points)].mean(0),
                 np.array(by, np.float32) * amount * EYE_DISTANCE_PX,

@@ -39,8 +39,9 @@ def message(index: int, time_us: int, picture: NDArray[np.uint8], landmarks: NDA
     )
 
 
-def planted(base: FaceFrame, seconds: float, fps: float, plants: Sequence[Plant], disturb: Disturb | None = None,
-            seed: int = 0) -> list[FaceFrame]:
+def planted(
+    base: FaceFrame, seconds: float, fps: float, plants: Sequence[Plant], disturb: Disturb | None = None, seed: int = 0
+) -> list[FaceFrame]:
     """A still face with movements planted into it, under jitter of the crop, sensor noise and JPEG."""
     picture, landmarks, rng = picture_of(base), landmarks_of(base), np.random.default_rng(seed)
     frames = []
@@ -59,8 +60,9 @@ def planted(base: FaceFrame, seconds: float, fps: float, plants: Sequence[Plant]
     return frames
 
 
-def moved(picture: NDArray[np.uint8], landmarks: NDArray[np.float32], shift: NDArray[np.float64], turn: float,
-          zoom: float) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def moved(
+    picture: NDArray[np.uint8], landmarks: NDArray[np.float32], shift: NDArray[np.float64], turn: float, zoom: float
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Picture and landmarks under a similarity about the middle of the crop."""
     c, s = zoom * np.cos(turn), zoom * np.sin(turn)
     affine = np.array([[c, -s, 0], [s, c, 0]])
@@ -95,5 +97,8 @@ def windows(steps: Sequence[Step]) -> list[window_pb2.ApexWindow]:
 
 def end(frames: Sequence[FaceFrame]) -> FaceFrame:
     last = frames[-1]
-    return FaceFrame(stream=last.stream, sequence=last.sequence + 1, end=frame_pb2.End(
-        reason=frame_pb2.End.REASON_SOURCE_END, last_seen=last.frame.moment))
+    return FaceFrame(
+        stream=last.stream,
+        sequence=last.sequence + 1,
+        end=frame_pb2.End(reason=frame_pb2.End.REASON_SOURCE_END, last_seen=last.frame.moment),
+    )

@@ -87,8 +87,9 @@ def test_the_window_says_what_moved_and_where(neutral: FaceFrame) -> None:
     assert window.ByteSize() < 512 * 1024
 
 
-def blinking(k: int, picture: NDArray[np.uint8], points: NDArray[np.float32]
-             ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def blinking(
+    k: int, picture: NDArray[np.uint8], points: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Lids close for 0.2 s every 1.5 s; brows go along a little, as they do."""
     phase = (k % 45 - 20) / 6
     if not 0 <= phase <= 1:
@@ -111,15 +112,17 @@ def test_an_expression_beside_a_blink_is_found(neutral: FaceFrame) -> None:
     assert len(found) == 1 and overlap(found[0], plant) >= 0.5
 
 
-def swaying(k: int, picture: NDArray[np.uint8], points: NDArray[np.float32]
-            ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def swaying(
+    k: int, picture: NDArray[np.uint8], points: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """The head moves within the crop faster than alignment follows, and back."""
     bump = np.exp(-(((k % 50 - 25) / 4) ** 2))
     return moved(picture, points, np.array([2.5, -1.5]) * bump, 0.03 * bump, 1 + 0.02 * bump)
 
 
-def lit(k: int, picture: NDArray[np.uint8], points: NDArray[np.float32]
-        ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def lit(
+    k: int, picture: NDArray[np.uint8], points: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """A lamp from one side, on for a quarter of a second."""
     if not 20 <= k % 60 <= 27:
         return picture, points
