@@ -12,6 +12,7 @@ from services.common.errors import MicroexError
 COMMANDS: Final = {
     "analyze": ("services.analyze.cli", "Find expressions in video files; no broker needed."),
     "consent": ("services.admin", "Record, withdraw and show consent for sessions."),
+    "evaluate": ("services.lab.cli", "Score recognition or spotting on labelled data."),
     "export": ("services.analyze.cli", "Write a session's results from Kafka to files."),
     "forget": ("services.admin", "Delete a session's windows, graphs and cached answers."),
     "ingest": ("services.ingest.cli", "Publish the faces that cameras see to Kafka."),
@@ -24,6 +25,7 @@ COMMANDS: Final = {
 
 EXTRAS: Final = {
     "analyze": "analyze",
+    "evaluate": "lab",
     "export": "export",
     "forget": "recognizer",
     "ingest": "ingest",

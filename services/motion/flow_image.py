@@ -1,8 +1,8 @@
 """Flow that was kept as a small picture, and how to read it again: one motion from onset to apex, without a scale.
 
 The code bases of MEGC 2019 keep u, v and strain as the channels of an 8-bit picture of the face, each stretched from
-its smallest to its largest value. That loses where zero is, how large the motion was, and how u compares with v. What is
-left is the pattern: zero is put at the channel's median, since most of a face stands still, and its RMS becomes 1.
+its smallest to its largest value. That loses where zero is, how large the motion was, and how u compares with v. What
+is left is the pattern: zero is put at the channel's median, since most of a face stands still, and its RMS becomes 1.
 
 Such a picture has no landmarks. The face is upright and fills it, so the ROI table is laid over it as it lies on the
 canonical face, with patches large enough to bear a tenth of the face in misplacement.

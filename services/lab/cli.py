@@ -1,0 +1,142 @@
+"""`microex evaluate`: what a recogniser, or the whole path, is worth on labelled recordings."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from services.common.logs import configure
+from services.common.settings import AnalyzeSettings, flags, load
+from services.lab.datasets.readers import LONG_READERS, READERS
+from services.lab.protocol import FOLDS, PROTOCOLS
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.group()
+def evaluate() -> None:
+    """Score recognition on data sets, or spotting on long videos.
+
+    docs/datasets.md says how each data set must lie in its folder and what every number in a report means.
+    """
+
+
+@evaluate.command()
+@click.option("--dataset", required=True, help=f"One of {', '.join(READERS)}; or several, separated by commas.")
+@click.option(
+    "--root",
+    "roots",
+    required=True,
+    multiple=True,
+    type=_FOLDER,
+    help="Folder of the data set; for several, once for each or one folder that holds a folder for each.",
+)
+@click.option("--protocol", type=click.Choice(PROTOCOLS), default="loso", show_default=True, help="Who is tested.")
+@click.option("--classes", type=click.Choice(["3", "5"]), default="3", show_default=True, help="Emotion classes.")
+@click.option(
+    "--init",
+    type=click.Choice(["shipped", "scratch"]),
+    default="shipped",
+    show_default=True,
+    help="Where training starts from.",
+)
+@click.option("--aus", type=_FOLDER, help="CSV (path, aus) of AU codes, in place of the data set's own.")
+@click.option(
+    "--folds", type=click.IntRange(min=2), default=FOLDS, show_default=True, help="Folds of the k-fold protocols."
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of folds, training and bootstrap."
+)
+@click.option("--out", required=True, type=_FOLDER, help="Folder for the report; a run that was killed goes on there.")
+@flags(AnalyzeSettings)
+def recognition(
+    dataset: str,
+    roots: tuple[Path, ...],
+    protocol: Any,
+    classes: str,
+    init: Any,
+    aus: Path | None,
+    folds: int,
+    seed: int,
+    out: Path,
+    **options: Any,
+) -> None:
+    """Train and test on a data set by a protocol; report UF1, UAR and more, beside two baselines on the same folds.
+
+    Writes report.json, report.md, report.csv and confusion.png into OUT.
+    """
+    from services.lab.evaluate import Question, evaluate
+
+    settings = load(AnalyzeSettings, **options)
+    configure(settings)
+    names = tuple(name.strip() for name in dataset.split(",") if name.strip())
+    question = Question(names, roots, protocol, int(classes), init, aus, folds, seed)
+    with _bar() as progress:
+        report = evaluate(question, out, settings, progress)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("recogniser", "UF1", "95 %", "UAR", "accuracy"):
+        table.add_column(column, justify="left" if column == "recogniser" else "right")
+    for name, scores in {report["recogniser"]: report, **report["baselines"]}.items():
+        low, high = scores["uf1_interval"]["low"], scores["uf1_interval"]["high"]
+        table.add_row(
+            name,
+            *(f"{scores['uf1']:.3f}", f"{low:.3f}-{high:.3f}"),
+            *(f"{scores[score]:.3f}" for score in ("uar", "accuracy")),
+        )
+    Console().print(table)
+    for note in report["notes"]:
+        click.echo(f"Note: {note}.")
+    click.echo(f"{report['n']} clips of {report['persons']} persons: {out / 'report.md'}")
+
+
+@evaluate.command()
+@click.option("--videos", type=_FOLDER, help="Folder of videos, each with its labels beside it as <stem>.json.")
+@click.option(
+    "--dataset", type=click.Choice(list(LONG_READERS)), help="A data set of long videos, instead of --videos."
+)
+@click.option("--root", type=_FOLDER, help="Folder of that data set.")
+@click.option("--out", required=True, type=_FOLDER, help="Folder for the report; a run that was killed goes on there.")
+@flags(AnalyzeSettings)
+def spotting(videos: Path | None, dataset: str | None, root: Path | None, out: Path, **options: Any) -> None:
+    """Find expressions in long videos and compare with what is labelled: F1 at IoU 0.5, recall, false alarms, delay.
+
+    Writes report.json, report.md, found.csv and spotting.png into OUT.
+    """
+    from services.lab.spotting import evaluate_spotting, labelled, long_videos
+
+    if (videos is None) == (dataset is None) or (dataset is None) != (root is None):
+        raise click.UsageError("give either --videos, or --dataset with --root")
+    settings = load(AnalyzeSettings, **options)
+    configure(settings)
+    recordings = labelled(videos) if videos is not None else long_videos(str(dataset), Path(str(root)))
+    with _bar() as progress:
+        report = evaluate_spotting(recordings, out, settings, progress)
+    for kind, scores in report["kinds"].items():
+        click.echo(
+            f"{kind:5}  F1 {scores['f1']:.3f}  recall {scores['recall']:.3f}  precision {scores['precision']:.3f}"
+        )
+    click.echo(
+        f"{report['false_alarms_per_minute']:.2f} false alarms a minute in {report['minutes']:.1f} minutes: "
+        f"{out / 'report.md'}"
+    )
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar for each thing that is done, on a terminal; call it with name, steps done, steps in all."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    tasks: dict[str, Any] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+
+        def step(name: str, done: int, total: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name)
+            bar.update(tasks[name], completed=done, total=total)
+
+        yield step
