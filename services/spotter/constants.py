@@ -33,7 +33,7 @@ class Constants:
     """A ROI's position is averaged over this long before; at 30 frames/s that is two frames."""
 
     # Candidates.
-    novelty: float = 0.0022
+    novelty: float = 0.003
     """A candidate moves some ROI by this much, as the cheap flow sees it."""
     noise_factor: float = 5.0
     """… and by this many standard deviations of what it did before, along the very direction of the candidate."""
