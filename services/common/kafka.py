@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.message import Message
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -22,12 +22,15 @@ DELIVERY_TIMEOUT_MS = 24 * 3_600_000
 """A broker that is away is waited for: back-pressure, not loss, is what the sender feels."""
 
 
+FIRST_ANSWER: Final = {"bootstrap_timeout_ms": 10_000}
+"""How long a kafka-python client looks for its first broker."""
+
+
 def client_config(settings: KafkaSettings) -> dict[str, Any]:
-    """What every kafka-python client needs to connect."""
+    """What every client needs to connect, by the names of kafka-python and aiokafka alike where they agree."""
     config: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers.split(","),
         "security_protocol": settings.kafka_security_protocol,
-        "bootstrap_timeout_ms": 10_000,
     }
     if settings.kafka_security_protocol.endswith("SSL"):
         files = {
@@ -89,6 +92,7 @@ class Outbox:
         return connect(
             lambda: KafkaProducer(
                 **client_config(self._settings),
+                **FIRST_ANSWER,
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=5,
@@ -197,6 +201,7 @@ def make_consumer(
     def make() -> KafkaConsumer:
         consumer = KafkaConsumer(
             **client_config(settings)
+            | FIRST_ANSWER
             | {
                 "group_id": group and settings.topic_prefix + group,
                 "enable_auto_commit": False,
@@ -218,7 +223,7 @@ def create_topics(settings: KafkaSettings, partitions: int | None = None, replic
 
     partitions: for those that hold streams; default the table's. Raises Fatal when the cluster refuses.
     """
-    admin = connect(lambda: KafkaAdminClient(**client_config(settings)), settings)
+    admin = connect(lambda: KafkaAdminClient(**client_config(settings), **FIRST_ANSWER), settings)
     made = []
     try:
         for topic in wire.TOPICS:

@@ -24,10 +24,10 @@ from microex.v1 import frame_pb2, window_pb2
 from services.common import wire
 from services.common.errors import MicroexError, Poison
 from services.common.ids import stream_key
+from services.common.ledger import Ledger
 from services.common.logs import get_logger
 from services.spotter import metrics
 from services.spotter.detector import LOOK_BACK_S, Detector, Step
-from services.common.ledger import Ledger
 
 log = get_logger(__name__)
 
@@ -212,6 +212,8 @@ class Lanes:
         if message.HasField("end"):
             return
         metrics.STEP_SECONDS.observe(result.seconds)
+        outcome: str
+        reason: str | None
         if isinstance(result.step, Poison):
             outcome, reason = "rejected", "unreadable"
         else:

@@ -57,8 +57,8 @@ def test_one_process_and_kafka_agree(video: Path, installation: Installation, re
             wire.AU_GRAPHS, lambda rs: wanted <= {g.window_id for g in decoded(rs, graph_pb2.AuGraph)}
         )
         found = spotter.metrics()
-        assert spotter.stop() == 0
-        assert recognizer.stop() == 0
+        assert spotter.stop() == 0, spotter.log()
+        assert recognizer.stop() == 0, recognizer.log()
 
     graphs = decoded(records, graph_pb2.AuGraph)
     assert [g.window_id for g in graphs] == [event["window_id"] for event in events]
