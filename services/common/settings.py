@@ -84,6 +84,10 @@ class IngestSettings(ServiceSettings, LandmarkSettings):
     """Frames held between camera and landmarker; a live source that falls behind drops the oldest, a file waits."""
     producer_buffer_mb: int = Field(64, ge=1)
     """Memory for frames that Kafka has not yet acknowledged; when full, sending waits."""
+    ingest_replicas: int = Field(1, ge=1)
+    """How many ingests share the file of cameras; each takes its own part of it."""
+    ingest_ordinal: int = Field(0, ge=0)
+    """Which of them this is, from 0."""
 
 
 class SpotterSettings(ServiceSettings):
@@ -121,6 +125,12 @@ class RecognizerSettings(ServiceSettings, ModelSettings):
     """Address that gRPC listens on; 0.0.0.0 in a container."""
     grpc_port: int = Field(50051, ge=0, le=65535)
     """Port of gRPC; 0 takes a free one and logs it."""
+    grpc_cert_file: Path | None = None
+    """Certificate that gRPC shows its callers, PEM; without one it speaks plain text. Read anew when it changes."""
+    grpc_key_file: Path | None = None
+    """Key of that certificate, PEM."""
+    grpc_client_ca_file: Path | None = None
+    """Certificate authority, PEM; callers need a certificate that it signed."""
     batch_max: int = Field(32, ge=1, le=1024)
     """Windows in one forward pass at the most."""
     batch_delay_ms: float = Field(5.0, ge=0)

@@ -131,3 +131,12 @@ def read_cameras(path: Path) -> list[CameraConfig]:
         if names.count(name) > 1:
             raise Fatal(f"{path}: two cameras have the same name", session=name[0], camera=name[1])
     return cameras
+
+
+def share(cameras: list[CameraConfig], ordinal: int, replicas: int) -> list[CameraConfig]:
+    """The cameras that ingest number `ordinal` of `replicas` runs: every one of the file is in exactly one share, and
+    adding one at its end moves no other. Raises Fatal for a share that nobody has or that is empty."""
+    mine = cameras[ordinal::replicas]
+    if ordinal >= replicas or not mine:
+        raise Fatal("no camera is left for this ingest", ordinal=ordinal, replicas=replicas, cameras=len(cameras))
+    return mine

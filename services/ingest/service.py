@@ -18,7 +18,7 @@ from services.common.logs import get_logger
 from services.common.settings import IngestSettings
 from services.common.status import StatusServer
 from services.ingest.camera import Camera
-from services.ingest.cameras import read_cameras
+from services.ingest.cameras import read_cameras, share
 from services.ingest.metrics import Cameras
 
 log = get_logger(__name__)
@@ -36,7 +36,7 @@ def run(path: Path, settings: IngestSettings) -> int:
     Raises Fatal for a bad file and for a session without consent, Retryable when Kafka is away at the start or does
     not take the last frames in time.
     """
-    configs = read_cameras(path)
+    configs = share(read_cameras(path), settings.ingest_ordinal, settings.ingest_replicas)
     cv2.setNumThreads(1)  # a thread a camera is enough
     news: queue.SimpleQueue[str] = queue.SimpleQueue()  # its put may be called from a signal handler
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.common.errors import Fatal
-from services.ingest.cameras import read_cameras
+from services.ingest.cameras import CameraConfig, read_cameras, share
 
 
 def write(folder: Path, text: str) -> Path:
@@ -60,3 +62,21 @@ def test_mistakes_are_named(tmp_path: Path, text: str, words: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match=r"missing\.yaml cannot be read"):
         read_cameras(tmp_path / "missing.yaml")
+
+
+@given(st.integers(1, 30), st.integers(1, 30))
+def test_shares_hold_every_camera_once(cameras: int, replicas: int) -> None:
+    replicas = min(cameras, replicas)
+    names = [CameraConfig(session="s", camera=str(i), source="webcam:0") for i in range(cameras)]
+    shares = [share(names, ordinal, replicas) for ordinal in range(replicas)]
+    assert sorted(c.camera for one in shares for c in one) == sorted(c.camera for c in names)
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    later = [share([*names, names[0]], ordinal, replicas) for ordinal in range(replicas)]
+    assert all(new[: len(old)] == old for old, new in zip(shares, later, strict=True)), "adding one moves no other"
+
+
+@pytest.mark.parametrize(("ordinal", "replicas"), [(2, 2), (1, 2)])
+def test_a_share_that_is_nobodys_is_refused(ordinal: int, replicas: int) -> None:
+    one = CameraConfig(session="s", camera="c", source="webcam:0")
+    with pytest.raises(Fatal, match="no camera is left"):
+        share([one], ordinal, replicas)
