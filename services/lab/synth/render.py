@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.lab.synth.faces import Still
-from services.lab.synth.sheets import LOW, SHAPE, STEP, Sheets, to_face
+from services.lab.synth.mesh import canonical
+from services.lab.synth.sheets import LOW, SHAPE, STEP, Sheets, lookup, to_face
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -81,16 +82,21 @@ class Plate:
             self._show_holes(picture[box], at[box], hole, gaze)
         return picture
 
-    def landmarks(self, moved: Array | None = None) -> Single:
-        """[478, 2] frame pixels, with displacements [478, 2] of the face's own."""
+    def landmarks(self, moved: Array | None = None, head: Array = STILL_HEAD) -> Single:
+        """[478, 2] true landmarks in frame pixels, the face's own displaced by `moved` [478, 2], the head by `head`."""
+        x, y, zoom, roll, yaw, pitch = head
         points = self.sheets.points if moved is None else self.sheets.points + moved
+        depth = canonical()[:, 2:]
+        points = points * (np.cos(yaw), np.cos(pitch)) + depth * (np.sin(yaw), np.sin(pitch))
+        c, s = np.cos(roll) * (1 + zoom), np.sin(roll) * (1 + zoom)
+        points = points @ np.array([[c, -s], [s, c]]).T + (x, y)
         return (points @ self.to_frame[:, :2].T + self.to_frame[:, 2]).astype(np.float32)
 
     def _skin(self, at: Single, moved: Single | None) -> tuple[Single, Single]:
         """Where at rest the skin was that is seen at places [h, w, 2] of the head, and how much of a hole is there."""
         sheets = [at, at, at]
         if moved is not None:
-            shift = _lookup(np.concatenate([invert(field) for field in moved], -1), at)
+            shift = lookup(np.concatenate([invert(field) for field in moved], -1), at)
             sheets = [at + shift[..., 2 * i : 2 * i + 2] for i in range(3)]
         top, middle, bottom = sheets
         over, under = self._cut(top, 0), self._cut(bottom, 3)
@@ -127,8 +133,8 @@ class Plate:
         squeeze = np.array([np.cos(yaw), np.cos(pitch)], np.float32)
         at = target
         for _ in range(2):
-            at = (target - _lookup(self.sheets.depth, at)[..., None] * turn) / squeeze
-        return seen + _lookup(self.sheets.face, seen, outside=0)[..., None] * (at - seen)
+            at = (target - lookup(self.sheets.depth, at)[..., None] * turn) / squeeze
+        return seen + lookup(self.sheets.face, seen, outside=0)[..., None] * (at - seen)
 
     def _frame_grid(self) -> tuple[Single, Single]:
         x = np.arange(self.size[0], dtype=np.float32)
@@ -185,14 +191,3 @@ def invert(field: Single) -> Single:
 def sheets_of(still: Still) -> Sheets:
     """The skin of a still; half a second of work, once a face."""
     return Sheets(to_face(still.points)[0])
-
-
-def _lookup(grid: Single, at: Single, outside: float | None = None) -> Single:
-    """Values of a grid [rows, columns(, C)] at places [h, w, 2]; beyond it its border, or one value."""
-    x, y = (at[..., 0] - LOW[0]) / STEP, (at[..., 1] - LOW[1]) / STEP
-    x, y = x.astype(np.float32), y.astype(np.float32)
-    border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
-    layers = [grid] if grid.ndim == 2 else [grid[..., i : i + 2] for i in range(0, grid.shape[2], 2)]
-    found = [cv2.remap(np.ascontiguousarray(layer), x, y, cv2.INTER_LINEAR, borderMode=border, borderValue=outside or 0)
-             for layer in layers]  # fmt: skip
-    return np.asarray(found[0] if grid.ndim == 2 else np.concatenate(found, -1), np.float32)

@@ -1,6 +1,6 @@
 """One face over time: expressions, what disturbs them, and the camera; any frame of it can be had by number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -74,6 +74,10 @@ class Expression:
         come = self.course(times[:, None] - self.start_s - self.lags)  # [n, A]
         return np.asarray(come[..., None] * self.drawn.intensity)
 
+    def shifted(self, seconds: float) -> "Expression":
+        """The same, later."""
+        return replace(self, start_s=self.start_s + seconds)
+
 
 def draw_expression(
     rng: np.random.Generator, kind: course.Kind, start_s: float, strength: tuple[float, float], emotion: str | None = None
@@ -116,8 +120,9 @@ class Scene:
         return self.plate(moved, tracks.head[i], tracks.gaze[i])
 
     def landmarks(self, i: int) -> Single:
-        """[478, 2] true landmarks, frame pixels; the head at rest."""
-        return self.plate.landmarks(self.mover.landmarks(self._aus[i] + self.tracks.speech[i], self.tracks.blink[i]))
+        """[478, 2] true landmarks, frame pixels."""
+        moved = self.mover.landmarks(self._aus[i] + self.tracks.speech[i], self.tracks.blink[i])
+        return self.plate.landmarks(moved, self.tracks.head[i])
 
 
 def _label(expression: Expression, onset: int, apex: int, offset: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ live on a grid there (GRID), so one face needs its splines only once, whatever s
 
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -120,6 +121,17 @@ def to_face(points: NDArray[np.float32]) -> tuple[Array, Array]:
     across, middle = left - right, (left + right) / 2
     turn = np.array([[across[0], -across[1]], [across[1], across[0]]])
     return np.linalg.solve(turn, (points - middle).T).T, np.column_stack([turn, middle])
+
+
+def lookup(grid: Single, at: Single, outside: float | None = None) -> Single:
+    """Values of a grid [rows, columns(, C)] at places [h, w, 2]; beyond it its border, or one value."""
+    x, y = (at[..., 0] - LOW[0]) / STEP, (at[..., 1] - LOW[1]) / STEP
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
+    layers = [grid] if grid.ndim == 2 else [grid[..., i : i + 2] for i in range(0, grid.shape[2], 2)]
+    found = [cv2.remap(np.ascontiguousarray(layer), x, y, cv2.INTER_LINEAR, borderMode=border, borderValue=outside or 0)
+             for layer in layers]  # fmt: skip
+    return np.asarray(found[0] if grid.ndim == 2 else np.concatenate(found, -1), np.float32)
 
 
 def smoothstep(t: Array) -> Array:
