@@ -1,4 +1,7 @@
-"""Ingest as a process on a real Kafka, with a real RTSP server that breaks off and comes back, and with files."""
+"""Ingest as a process on a real Kafka, with a real RTSP server that breaks off and comes back, and with files.
+
+What it publishes of the live source goes through a spotter too, so that the second sum closes where it ends.
+"""
 
 import json
 import subprocess
@@ -13,6 +16,7 @@ import pytest
 from microex.v1 import consent_pb2, frame_pb2
 from scripts.broker import free_port
 from services.common import wire
+from tests.support.ffmpeg import FFMPEG
 from tests.support.services import Service
 from tests.support.topics import Installation, decoded
 
@@ -84,7 +88,7 @@ def two_faces(talking_face: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A man beside his mirror image, 10 s."""
     path = tmp_path_factory.mktemp("two") / "faces.mp4"
     side_by_side = "scale=360:288,split[a][b];[b]hflip[c];[a][c]hstack"
-    command = ["ffmpeg", "-loglevel", "error", "-i", str(talking_face), "-filter_complex", side_by_side]
+    command = [FFMPEG, "-loglevel", "error", "-i", str(talking_face), "-filter_complex", side_by_side]
     subprocess.run([*command, "-preset", "ultrafast", str(path)], check=True, stdin=subprocess.DEVNULL)
     return path
 
@@ -152,9 +156,17 @@ def test_a_live_source_that_breaks_off(installation: Installation, two_faces: Pa
         accounts.append(account(service, "room"))
         logs += service.log() + "\n"
 
+    count = sum(a["faces_published"] for a in accounts)
+    with Service("spotter", env=installation.env) as spotter:
+        frames_total = "microex_spotter_frames_total"
+        spotter.until(lambda: spotter.total(frames_total) >= count)
+        spotter.until(lambda: spotter.total("microex_spotter_streams") == 0)
+        assert spotter.total(frames_total, outcome="repeat") == 0
+        assert spotter.total(frames_total) == count, "analysed + rejected + expired is what was published"
+        assert spotter.stop() == 0, spotter.log()
+
     assert PASSWORD not in logs and f":{port}" not in logs
     assert all(a["epoch_ms"] > 0 for a in map(json.loads, logs.splitlines()) if a["event"] == "source starts")
-    count = sum(a["faces_published"] for a in accounts)
     found = streams(installation, count + 6)
     frames = [m for messages in found.values() for m in messages if m.HasField("frame")]
     assert len(frames) == count

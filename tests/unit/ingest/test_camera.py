@@ -17,6 +17,7 @@ from services.common.settings import IngestSettings
 from services.ingest.camera import Camera
 from services.ingest.cameras import CameraConfig
 from services.ingest.metrics import Cameras
+from tests.support.ffmpeg import FFMPEG
 
 End = frame_pb2.End
 
@@ -118,7 +119,7 @@ def test_consent_that_can_no_longer_be_seen_stops_the_camera(feat_media: Path) -
 
 def test_a_file_that_was_cut_short_ends_its_streams_and_is_an_error(feat_media: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.mp4"
-    command = ["ffmpeg", "-loglevel", "error", "-i", str(feat_media / "single_face.mp4"), "-c", "copy", "-movflags"]
+    command = [FFMPEG, "-loglevel", "error", "-i", str(feat_media / "single_face.mp4"), "-c", "copy", "-movflags"]
     subprocess.run([*command, "+faststart", str(half)], check=True, stdin=subprocess.DEVNULL)
     half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
     outbox = Outbox()

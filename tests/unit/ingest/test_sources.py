@@ -9,6 +9,7 @@ import pytest
 
 from services.common.errors import Poison
 from services.ingest.sources import open_folder, open_video
+from tests.support.ffmpeg import FFMPEG
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def derive(talking_face: Path, tmp_path_factory: pytest.TempPathFactory):  # typ
     folder = tmp_path_factory.mktemp("derived")
 
     def make(name: str, *arguments: str) -> Path:
-        command = ["ffmpeg", "-loglevel", "error", "-y", "-t", "2", "-i", str(talking_face), *arguments]
+        command = [FFMPEG, "-loglevel", "error", "-y", "-t", "2", "-i", str(talking_face), *arguments]
         subprocess.run([*command, str(folder / name)], check=True, stdin=subprocess.DEVNULL)
         return folder / name
 
@@ -40,7 +41,7 @@ def test_time_is_the_files_own(talking_face: Path) -> None:
 
 def test_variable_frame_rate(derive) -> None:  # type: ignore[no-untyped-def]
     kept = [n for n in range(60) if n % 3 == 0 or n % 7 == 0]
-    path = derive("vfr.mp4", "-vf", r"select=not(mod(n\,3))+not(mod(n\,7))", "-vsync", "vfr", *FAST)
+    path = derive("vfr.mp4", "-vf", r"select=not(mod(n\,3))+not(mod(n\,7))", "-fps_mode", "vfr", *FAST)
     assert [time for _, time, _ in read(path)] == [round(n * 1e6 / 30) for n in kept]
 
 
