@@ -107,7 +107,8 @@ def spotting(videos: Path | None, dataset: str | None, root: Path | None, out: P
 
     Writes report.json, report.md, found.csv and spotting.png into OUT.
     """
-    from services.lab.spotting import evaluate_spotting, labelled, long_videos
+    from services.lab.recordings import labelled, long_videos
+    from services.lab.spotting import evaluate_spotting
 
     if (videos is None) == (dataset is None) or (dataset is None) != (root is None):
         raise click.UsageError("give either --videos, or --dataset with --root")

@@ -162,11 +162,13 @@ def fourdme(root: Path, write: Write = nothing) -> Path:
         ("01", "01_a_1", "Positive", 30, 36, 42, "12+(14)", 0, 0, 1),
         ("01", "01_b_1", "Negative/Repression", 1, 9, 20, None, 0, 1, 0),
         ("02", "02_a_1", "Negative, Surprise", 1, 9, 20, "1+4", 1, 1, 0),
+        ("02", "02_b_1", "Surprise", 1, 9, 20, "1+2", 1, 0, 0),
     ]
     workbook(root / "4DME_Labelling_Micro.xlsx", {"micro": [header, *rows]})
     frames(root / "gray_micro/sub01/01_a_1", "{:03d}.jpg", range(30, 43), write)
     frames(root / "gray_micro/sub01/01_b_1", "{:03d}.jpg", range(1, 21), write)
     frames(root / "gray_micro/sub02/02_a_1", "{:03d}.jpg", range(1, 21), write)
+    frames(root / "gray_micro/sub02/02_b_1", "{:03d}.jpg", range(1, 21), write)
     return root
 
 
@@ -176,6 +178,7 @@ def casme2_long(root: Path, write: Write = nothing) -> Path:
         (1, "anger1_1", 10, 18, 24, "4", "negative", "micro-expression", "anger"),
         (1, "anger1_2", 50, 60, 0, "4+7", "negative", "macro-expression", "anger"),
         (1, "happy1_1", 20, 40, 30, "12", "positive", "micro-expression", "happyiness"),
+        (2, "disgust1_1", 5, 12, 20, "4+9", "negative", "micro-expression", "disgust"),
     ]
     workbook(
         root / "CAS(ME)^2code_final.xlsx",
@@ -188,6 +191,7 @@ def casme2_long(root: Path, write: Write = nothing) -> Path:
     frames(root / "rawpic/s15/15_0502angry", "img{:03d}.jpg", range(1, 91), write)
     frames(root / "rawpic/s15/15_0505funny", "img{:03d}.jpg", range(1, 61), write)
     frames(root / "rawpic/s16/16_0101disgustingteeth", "img{:03d}.jpg", range(1, 41), write)
+    frames(root / "rawpic/s16/16_0505funny", "img{:03d}.jpg", range(1, 31), write)
     return root
 
 
@@ -228,12 +232,14 @@ def csv(root: Path, write: Write = nothing) -> Path:
         "clip,subject,fps,onset,apex,offset,emotion,aus\n"
         "a/one,ann,50,0,10,20,happiness,6+12\n"
         "a/two,ann,50,5,,25,fear,\n"
-        "b/one,bob,25,0,4,,others,none\n",
+        "b/one,bob,25,0,4,,others,none\n"
+        "b/two,bob,25,1,6,12,surprise,1+2+5\n",
         "utf-8",
     )
     frames(root / "a/one", "{:03d}.png", range(0, 30), write)
     frames(root / "a/two", "{:03d}.png", range(0, 30), write)
     frames(root / "b/one", "{:03d}.png", range(0, 15), write)
+    frames(root / "b/two", "{:03d}.png", range(0, 15), write)
     return root
 
 
