@@ -60,13 +60,18 @@ def _delimited(data: bytes) -> list[window_pb2.ApexWindow]:
     return windows
 
 
-def ask(address: str, windows: list[window_pb2.ApexWindow], timeout_s: float) -> Iterator[graph_pb2.AuGraph]:
-    """The recognizer's answers, in order. address: host:port.
+def ask(
+    address: str,
+    windows: list[window_pb2.ApexWindow],
+    timeout_s: float,
+    credentials: grpc.ChannelCredentials | None = None,
+) -> Iterator[graph_pb2.AuGraph]:
+    """The recognizer's answers, in order. address: host:port; credentials: TLS, None for plain text.
 
     Raises Retryable when it is away, busy or slow, Poison when it refuses a window, Fatal when it is broken.
     """
     requests = (recognizer_pb2.RecognizeStreamRequest(window=window) for window in windows)
-    with grpc.insecure_channel(address) as channel:
+    with grpc.secure_channel(address, credentials) if credentials else grpc.insecure_channel(address) as channel:
         stub = recognizer_pb2_grpc.RecognizerServiceStub(channel)
         try:
             for response in stub.RecognizeStream(requests, timeout=timeout_s):

@@ -28,6 +28,7 @@ from services.common.ledger import Ledger
 from services.common.logs import get_logger
 from services.common.settings import KafkaSettings, RecognizerSettings
 from services.recognizer import metrics
+from services.recognizer.detections import Detections
 from services.recognizer.pipeline import Withdrawn
 
 log = get_logger(__name__)
@@ -39,6 +40,8 @@ COMMIT_EVERY_S: Final = 1.0
 COMMIT_TIMEOUT_S: Final = 5.0
 FIRST_RETRY_S: Final = 0.2
 LONGEST_RETRY_S: Final = 10.0
+MEASURE_LAG_EVERY_S: Final = 2.0
+LAG_TIMEOUT_S: Final = 5.0
 
 Recognise = Callable[[window_pb2.ApexWindow], Awaitable[graph_pb2.AuGraph]]
 
@@ -70,6 +73,7 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             auto_offset_reset="earliest",
         )
         self._ledger = Ledger()
+        self._detections = Detections()
         self._committed: dict[int, int] = {}
         self._stopping = asyncio.Event()
         self._in_flight = 0
@@ -92,7 +96,10 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
 
     async def run(self) -> None:
         """Work until `stop`, then finish what was begun. Raises what nothing here can mend."""
-        steps = [self._spawn(step) for step in (self._read(), self._publish(), self._commit_now_and_then())]
+        steps = [
+            self._spawn(step)
+            for step in (self._read(), self._publish(), self._commit_now_and_then(), self._watch_lag())
+        ]
         try:
             await asyncio.gather(*steps)
         finally:
@@ -106,11 +113,20 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         """Read no more."""
         self._stopping.set()
 
+    async def measure_lag(self) -> None:
+        """Set the metric of lag by position. Raises KafkaError when Kafka does not answer."""
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        for partition, end in ends.items():
+            if partition in self._consumer.assignment():  # it may have been taken away meanwhile
+                lag = end - await self._consumer.position(partition)
+                metrics.LAG.labels(str(partition.partition)).set(max(0, lag))
+
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Commit what is done before another may read on; what is not done, its next owner repeats."""
         await self._commit()
         self._ledger.forget()
         self._committed.clear()
+        metrics.LAG.clear()  # whoever has the partitions next tells of them
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         log.info("reading apex windows", partitions=sorted(partition.partition for partition in assigned))
@@ -208,6 +224,8 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         while True:
             try:
                 await sent
+                if isinstance(outgoing.message, graph_pb2.AuGraph):
+                    self._detections.note(outgoing.message)
                 return self._end(record, outgoing.outcome)
             except Retryable as error:
                 pause = await self._note_retry(error, pause)
@@ -226,6 +244,15 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), COMMIT_EVERY_S)
             await self._commit()
+
+    async def _watch_lag(self) -> None:
+        """Say now and then how far each partition's end is away; while Kafka does not answer, the last word holds."""
+        while not self._stopping.is_set():
+            with suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(LAG_TIMEOUT_S):
+                    await self.measure_lag()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), MEASURE_LAG_EVERY_S)
 
     async def _commit(self) -> None:
         """Tell Kafka how far the finished prefix of each partition reaches."""

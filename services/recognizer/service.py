@@ -22,6 +22,7 @@ from services.recognizer.consumer import SERVICE, WindowConsumer
 from services.recognizer.engine import Engine
 from services.recognizer.pipeline import Pipeline
 from services.recognizer.servicer import GrpcServer, RecognizerServicer
+from services.recognizer.tls import server_credentials
 
 log = get_logger(__name__)
 
@@ -111,7 +112,7 @@ async def _start_grpc(settings: RecognizerSettings, engine: Engine, pipeline: Pi
         convention=CONVENTION,
     )
     servicer = RecognizerServicer(pipeline, info, ahead=settings.batch_max)
-    server = GrpcServer(settings.grpc_host, settings.grpc_port, servicer)
+    server = GrpcServer(settings.grpc_host, settings.grpc_port, servicer, server_credentials(settings))
     await server.start()
     ending.push_async_callback(server.stop, GRACE_S)
     log.info("gRPC", port=server.port)

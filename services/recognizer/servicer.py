@@ -114,10 +114,12 @@ async def _answering(method: str, context: Any) -> AsyncIterator[None]:
 class GrpcServer:
     """The server with its three services.
 
-    Raises Fatal when the address cannot be listened on.
+    credentials: TLS; None: plain text. Raises Fatal when the address cannot be listened on.
     """
 
-    def __init__(self, host: str, port: int, servicer: RecognizerServicer) -> None:
+    def __init__(
+        self, host: str, port: int, servicer: RecognizerServicer, credentials: grpc.ServerCredentials | None = None
+    ) -> None:
         # Without SO_REUSEPORT a port that is taken is an error, not half of the callers gone astray.
         options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_REQUEST_BYTES)]
         self._server = grpc.aio.server(options=options)
@@ -127,7 +129,10 @@ class GrpcServer:
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         try:
-            self.port = self._server.add_insecure_port(f"{host}:{port}")
+            listen, address = self._server, f"{host}:{port}"
+            self.port = (
+                listen.add_secure_port(address, credentials) if credentials else listen.add_insecure_port(address)
+            )
         except RuntimeError as error:
             raise Fatal(
                 "cannot listen for gRPC; choose another MICROEX_GRPC_PORT (0 takes a free one)", host=host, port=port

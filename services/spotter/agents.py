@@ -84,6 +84,7 @@ class Spotting:
     async def _begin_anew(self) -> None:
         old, self.lanes = self.lanes, self._new_lanes()
         await old.stop()
+        metrics.LAG.clear()  # whoever has the partitions next tells of them
 
     def not_ready(self) -> str | None:
         """Why the service is not ready; None when it is."""

@@ -8,6 +8,7 @@ import pytest
 from kafka import TopicPartition
 from kafka.errors import UnknownTopicOrPartitionError
 from kafka.future import Future
+from prometheus_client import REGISTRY
 
 from microex.v1 import graph_pb2, window_pb2
 from services.common import wire
@@ -19,6 +20,8 @@ from services.recognizer.consumer import WindowConsumer
 from services.recognizer.pipeline import Withdrawn
 from tests.support.topics import Installation
 from tests.unit.recognizer.factories import window
+
+LAG = "microex_recognizer_lag_messages"
 
 
 @pytest.fixture
@@ -154,6 +157,21 @@ async def test_no_more_is_read_than_may_be_in_flight(installation: Installation)
         last.success(None)
         await task
     assert await asyncio.to_thread(committed, installation) == 10
+
+
+async def test_lag_counts_what_was_not_read(installation: Installation) -> None:
+    publish(installation, *(f"w{i}" for i in range(10)))
+    outbox = HeldOutbox()
+    async with consuming(installation, Echo(), outbox, in_flight=3) as (consumer, _):
+        sent = await outbox.take(3)
+        await consumer.measure_lag()
+        assert REGISTRY.get_sample_value(LAG, {"partition": "0"}) == 7
+        sent[0][1].success(None)
+        await outbox.take(1)
+        await consumer.measure_lag()
+        assert REGISTRY.get_sample_value(LAG, {"partition": "0"}) == 6
+        await consumer.on_partitions_revoked(set())
+        assert REGISTRY.get_sample_value(LAG, {"partition": "0"}) is None, "its next owner tells"
 
 
 async def test_each_record_ends_as_it_should(installation: Installation) -> None:
