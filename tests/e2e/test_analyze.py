@@ -23,7 +23,7 @@ from services.common.consent import Consent
 from services.common.ids import stream_key
 from services.common.kafka import Outbox, create_topics
 from services.common.settings import KafkaSettings
-from tests.e2e.planted import BROW_RAISE, SMILE, plant
+from tests.support.planted_video import BROW_RAISE, SMILE, plant
 from tests.unit.analyze.made_up import graph, stream, window
 
 FILES = {"events.csv", "events.eaf", "events.jsonl", "summary.json", "timeline.png"}

@@ -9,17 +9,18 @@ import pytest
 
 from microex.v1 import graph_pb2
 from services.common import wire
-from tests.support.planted_video import plant_video
+from tests.support.planted_video import BROW_RAISE, SMILE, plant
 from tests.support.services import Service, run
-from tests.support.streams import PLANTS
 from tests.support.topics import Installation, decoded
 
 TOLERANCE = 1e-4
+SECONDS = 9
 
 
 @pytest.fixture(scope="module")
 def video(talking_face: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return plant_video(talking_face, tmp_path_factory.mktemp("video") / "planted.avi", PLANTS)
+    plants = [(SMILE, 2.0, 2.4, 0.3), (BROW_RAISE, 4.2, 4.6, 0.5), (SMILE, 6.0, 7.2, 0.4)]
+    return plant(talking_face, tmp_path_factory.mktemp("video") / "planted.mp4", plants, SECONDS)
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_one_process_and_kafka_agree(video: Path, installation: Installation, re
     folder = tmp_path / "out" / video.stem
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     summary = json.loads((folder / "summary.json").read_text())
-    assert len(events) >= 2, "the video has to hold expressions, or this test says nothing"
+    assert len(events) >= 3, "the video has to hold expressions, or this test says nothing"
     assert summary["closes"]
 
     cameras = tmp_path / "cameras.yaml"
@@ -66,7 +67,7 @@ def test_one_process_and_kafka_agree(video: Path, installation: Installation, re
         same(graph, event)
 
     # Both sums close, to the frame, on both ways.
-    assert account["captured"] == summary["frames"]["read"] == 300
+    assert account["captured"] == summary["frames"]["read"] == SECONDS * 30
     assert account["captured"] == account["with_face"] + account["without_face"] + sum(account["dropped"].values())
     assert account["faces_seen"] == published + sum(account["faces_dropped"].values())
     outcomes = {dict(labels)["outcome"]: value for (n, labels), value in found.items() if n == FRAMES}

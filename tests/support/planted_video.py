@@ -1,54 +1,57 @@
-"""A real face video with micro-expressions of known time warped into its pictures."""
+"""A video of a real face that holds still but for expressions planted into it, so that a test knows what is there."""
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from microex.v1 import stream_pb2
 from services.common.settings import LandmarkSettings
-from services.ingest.core import Ingest
-from services.ingest.sources import open_video
-from tests.unit.spotter.planting import Plant, action_field
+from services.ingest.landmarks import Landmarker
+
+SMILE: Final = {61: (-0.10, -0.14), 291: (0.10, -0.14)}
+BROW_RAISE: Final = {107: (0.0, -0.06), 336: (0.0, -0.06), 63: (0.0, -0.06), 293: (0.0, -0.06)}
+"""Landmark to its full displacement (right, down), outer-eye distances."""
+
+Plant = tuple[dict[int, tuple[float, float]], float, float, float]
+"""What moves, from when to when (seconds), and which share of the full displacement."""
 
 
-def plant_video(source: Path, target: Path, plants: tuple[Plant, ...], fps: float = 30.0) -> Path:
-    """Write `source` to `target` (.avi, nearly lossless) with `plants` in its first face."""
-    writer = None
-    with open_video(source) as frames, closing(
-        Ingest("s", "c", 0, stream_pb2.TIME_BASE_MEDIA, LandmarkSettings())
-    ) as ingest:  # fmt: skip
-        for captured in frames:
-            picture = captured.picture
-            faces = ingest.step(captured)
-            moves = [(p.action, p.course(captured.index)) for p in plants]
-            if faces and any(amount for _, amount in moves):
-                face = faces[0].frame
-                landmarks = np.frombuffer(face.landmarks, "<f4").reshape(-1, 2)
-                field = sum(action_field(action, landmarks, amount) for action, amount in moves)
-                to_picture = np.array(face.crop_to_picture, np.float32).reshape(2, 3)
-                picture = _moved(picture, np.asarray(field, np.float32), to_picture)
-            if writer is None:
-                size = (picture.shape[1], picture.shape[0])
-                writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
-                writer.set(cv2.VIDEOWRITER_PROP_QUALITY, 98)
-            writer.write(picture)
-    assert writer is not None, "the source has no frames"
+def plant(
+    clip: Path, video: Path, plants: Sequence[Plant], seconds: float = 5.0, fps: float = 30.0,
+    change: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda picture: picture,
+) -> Path:  # fmt: skip
+    """Write `video`: the clip's first frame with sensor noise and the plants in it. change: applied to each picture."""
+    capture = cv2.VideoCapture(str(clip))
+    still = np.asarray(capture.read()[1], np.uint8)
+    capture.release()
+    with closing(Landmarker(LandmarkSettings())) as find:
+        face = find(still, 0)[0]
+    noise = np.random.default_rng(5)
+    size = change(still).shape[1::-1]
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"mp4v"), fps, size)
+    for index in range(round(seconds * fps)):
+        picture = _moved(still, face.points, face.eye_distance, plants, index / fps).astype(np.float32)
+        picture += noise.normal(0, 1.0, picture.shape).astype(np.float32)
+        writer.write(change(picture.clip(0, 255).astype(np.uint8)))
     writer.release()
-    return target
+    return video
 
 
 def _moved(
-    picture: NDArray[np.uint8], crop_field: NDArray[np.float32], to_picture: NDArray[np.float32]
+    still: NDArray[np.uint8], points: NDArray[np.float32], eyes: float, plants: Sequence[Plant], time_s: float
 ) -> NDArray[np.uint8]:
-    """The picture after a motion that is given on the crop, pixels of the crop."""
-    height, width = picture.shape[:2]
-    field = cv2.warpAffine(crop_field @ to_picture[:, :2].T, to_picture, (width, height), flags=cv2.INTER_LINEAR)
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    back = field
-    for _ in range(4):  # fixed point of back(p) = field(p - back(p))
-        back = cv2.remap(field, x - back[..., 0], y - back[..., 1], cv2.INTER_LINEAR)
-    moved = cv2.remap(picture, x - back[..., 0], y - back[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.uint8)
+    x, y = np.meshgrid(np.arange(still.shape[1], dtype=np.float32), np.arange(still.shape[0], dtype=np.float32))
+    u, v = np.zeros_like(x), np.zeros_like(x)
+    for moves, begin_s, end_s, share in plants:
+        if begin_s < time_s < end_s:
+            now = share * np.sin(np.pi * (time_s - begin_s) / (end_s - begin_s)) ** 2
+            for landmark, (right, down) in moves.items():
+                squared = (x - points[landmark, 0]) ** 2 + (y - points[landmark, 1]) ** 2
+                reach = np.exp(-squared / (2 * (0.18 * eyes) ** 2))
+                u += now * right * eyes * reach
+                v += now * down * eyes * reach
+    return np.asarray(cv2.remap(still, x - u, y - v, cv2.INTER_CUBIC), np.uint8)
