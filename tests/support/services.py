@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ MICROEX = [sys.executable, "-m", "services.cli"]
 class Service:
     """One `microex …` process with JSON logs; a context manager that never leaves it behind."""
 
-    def __init__(self, *args: str, env: Mapping[str, str]) -> None:
+    def __init__(self, *args: str, env: Mapping[str, str], command: Sequence[str] = MICROEX) -> None:
         self.events: list[dict[str, Any]] = []
         self._news = threading.Condition()
         self.process = subprocess.Popen(
-            [*MICROEX, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            [*command, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env={**os.environ, "MICROEX_LOG_FORMAT": "json", "MICROEX_HTTP_PORT": "0", "OMP_NUM_THREADS": "1", **env},
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -59,6 +60,14 @@ class Service:
     def url(self, path: str) -> str:
         """Address of a status page."""
         return f"http://127.0.0.1:{self.await_event('status pages')['port']}{path}"
+
+    def page(self, path: str) -> int:
+        """Status of a page: 200, or 503 with a reason that is not looked at."""
+        try:
+            with urllib.request.urlopen(self.url(path), timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
 
     def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         """All samples of /metrics: (name, labels) to value."""
