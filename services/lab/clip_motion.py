@@ -33,6 +33,9 @@ from services.spotter.select import select
 BORDER: Final = 0.3
 """Share of a picture that is added around it when no face is found: cropped copies leave the landmarker no room."""
 
+MEASURED_FPS: Final = 60.0
+"""Fine flow is measured at most this often a second: neighbours of faster cameras tell nothing new."""
+
 FEWEST_SEEN: Final = 0.5
 """A face in fewer of the frames than this is not the one that was coded."""
 
@@ -98,9 +101,9 @@ def _patches(field: Field, head: Displacement, centres: Field) -> np.ndarray[tup
 
 
 def _thinned(faces: Sequence[Face], apex: int | None) -> list[Face]:
-    """Not more a second than the spotter measures; the apex always among them."""
+    """At most MEASURED_FPS of them a second; the apex always among them."""
     rate = len(faces) / max((faces[-1].time_us - faces[0].time_us) / 1e6, 1e-6)
-    step = max(1, round(rate / CONSTANTS.fine_fps))
+    step = max(1, round(rate / MEASURED_FPS))
     return [face for i, face in enumerate(faces) if i % step == 0 or face.index == apex]
 
 

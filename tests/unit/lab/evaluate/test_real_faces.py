@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from services.lab.cli import evaluate
 from services.lab.datasets.readers import LONG_READERS, READERS
-from tests.e2e.planted import BROW_RAISE, SMILE, plant
+from tests.support.planted_video import BROW_RAISE, SMILE, plant
 from tests.unit.lab import trees
 
 TREES: dict[str, Callable[[Path, trees.Write], Path]] = {

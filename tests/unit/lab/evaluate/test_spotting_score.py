@@ -1,0 +1,141 @@
+"""Found against labelled, by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.common.errors import Fatal, Poison
+from services.lab.metrics import Span
+from services.lab.recordings import Recording, Truth, labelled, long_videos
+from services.lab.spotting_score import Found, Watched, score
+from tests.unit.lab import trees
+
+NOWHERE = Path("x")
+
+
+def truth(kind: str, start: float, end: float, emotion: str = "negative", amplitude: float | None = None) -> Truth:
+    return Truth("micro" if kind == "micro" else "macro", Span(start, end), (start + end) / 2, emotion, amplitude)
+
+
+def found(kind: str, start: float, end: float, emotion: str | None = None, cause: str = "unexplained") -> Found:
+    return Found(kind, start, (start + end) / 2, end, end + 0.5, emotion, cause)
+
+
+def recording(name: str, *truths: Truth, distractors: tuple[tuple[str, Span], ...] = ()) -> Recording:
+    return Recording(name, NOWHERE, 30, truths, distractors)
+
+
+def watched(*finds: Found, seconds: float = 60) -> Watched:
+    return Watched(seconds, round(seconds * 30), round(seconds * 30), finds)
+
+
+def test_counts_are_summed_over_recordings_those_without_expressions_too() -> None:
+    report, _ = score(
+        [recording("a", truth("micro", 1, 1.4), truth("macro", 5, 7)), recording("b")],
+        [watched(found("micro", 1.1, 1.5), found("micro", 20, 20.4)), watched(found("micro", 3, 3.3))],
+    )
+    assert {name: (each["tp"], each["fp"], each["fn"]) for name, each in report["kinds"].items()} == {
+        "micro": (1, 2, 0), "macro": (0, 0, 1), "all": (1, 2, 1), "any kind": (1, 2, 1),
+    }  # fmt: skip
+    assert report["kinds"]["all"]["f1"] == pytest.approx(2 / 5)
+    assert report["minutes"] == 2
+    assert report["false_alarms_per_minute"] == 1
+
+
+def test_the_wrong_kind_is_a_miss_of_its_kind_but_not_of_the_interval() -> None:
+    report, _ = score([recording("a", truth("micro", 1, 1.5))], [watched(found("macro", 1, 1.55))])
+    assert report["kinds"]["all"] == {"f1": 0, "precision": 0, "recall": 0, "tp": 0, "fp": 1, "fn": 1}
+    assert report["kinds"]["any kind"]["f1"] == 1
+    assert report["false_alarms_per_minute"] == 0
+
+
+def test_causes_of_false_alarms() -> None:
+    distractors = (("blink", Span(9.9, 10.3)), ("speech", Span(10.2, 14)))
+    _, rows = score(
+        [recording("a", truth("micro", 1, 1.4), distractors=distractors)],
+        [watched(found("micro", 1.3, 1.9), found("micro", 10, 10.3), found("micro", 30, 30.4, cause="head"))],
+    )
+    assert [row["cause"] for row in rows if not row["labelled"]] == ["borders", "blink", "head"]
+
+
+def test_recall_by_amplitude_leaves_out_what_has_none() -> None:
+    truths = [truth("micro", 10 * i, 10 * i + 0.4, amplitude=a) for i, a in enumerate((0.05, 0.15, 0.18, 0.9, None))]
+    report, _ = score([recording("a", *truths)], [watched(found("micro", 20, 20.4), found("micro", 30, 30.4))])
+    assert report["recall_by_amplitude"] == [
+        {"above": 0.0, "up_to": 0.1, "n": 1, "recall": 0.0},
+        {"above": 0.1, "up_to": 0.2, "n": 2, "recall": 0.5},
+        {"above": 0.5, "up_to": 1.0, "n": 1, "recall": 1.0},
+    ]
+
+
+def test_errors_are_late_when_positive_and_delays_count_from_apex_and_offset() -> None:
+    report, rows = score([recording("a", truth("micro", 1, 1.4))], [watched(found("micro", 1.05, 1.35))])
+    assert report["errors_ms"]["onset"]["median"] == pytest.approx(50)
+    assert report["errors_ms"]["apex"]["median"] == pytest.approx(0, abs=1e-6)
+    assert report["errors_ms"]["offset"]["median"] == pytest.approx(-50)
+    assert report["delay_s"]["after_offset"]["median"] == pytest.approx(0.5)
+    assert report["delay_s"]["after_apex"]["median"] == pytest.approx(0.65)
+    assert len(rows) == 1
+
+
+def test_strs_needs_emotions_on_both_sides() -> None:
+    truths = [recording("a", truth("micro", 1, 1.4), truth("micro", 5, 5.4, "positive"))]
+    untrained, _ = score(truths, [watched(found("micro", 1, 1.4))])
+    assert untrained["strs"] is None
+    report, _ = score(truths, [watched(found("micro", 1, 1.4, "negative"), found("micro", 5, 5.4, "positive"))])
+    assert report["strs"] == pytest.approx(1)
+
+
+def test_nothing_at_all_scores_zero() -> None:
+    report, rows = score([recording("a")], [watched(seconds=0)])
+    assert report["kinds"]["all"]["f1"] == report["false_alarms_per_minute"] == 0
+    assert report["errors_ms"]["onset"] is report["strs"] is None
+    assert rows == []
+
+
+def write_labels(folder: Path, labels: object) -> Path:
+    (folder / "a.mp4").write_bytes(b"")
+    (folder / "a.json").write_text(json.dumps(labels), "utf-8")
+    return folder
+
+
+EVENT = {"kind": "micro", "onset": 30, "apex": 36, "offset": 44, "emotion": "disgust",
+         "aus": [{"au": "AU4", "intensity": 0.3}, {"au": "AU9", "intensity": 0.2}]}  # fmt: skip
+
+
+def test_labels_are_read_in_seconds_ends_included(tmp_path: Path) -> None:
+    folder = write_labels(tmp_path, {"fps": 30, "frames": 90, "events": [EVENT],
+                                     "distractors": [{"kind": "blink", "start": 0, "end": 5}]})  # fmt: skip
+    [read] = labelled(folder)
+    assert read.truths == (Truth("micro", Span(1.0, 1.5), 1.2, "negative", 0.3),)
+    assert read.distractors == (("blink", Span(0, 0.2)),)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [{}, [], {"fps": 30, "events": [EVENT | {"kind": "mini"}]}, {"fps": 30, "events": [EVENT | {"offset": 3}]},
+     {"fps": 30, "events": [{"kind": "micro"}]}, {"fps": "fast", "events": []}],
+)  # fmt: skip
+def test_labels_that_are_wrong_are_named(tmp_path: Path, labels: object) -> None:
+    with pytest.raises(Poison, match=r"a\.json"):
+        labelled(write_labels(tmp_path, labels))
+
+
+def test_a_video_without_labels_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"")
+    with pytest.raises(Poison, match="labels are missing"):
+        labelled(tmp_path)
+
+
+def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="no videos"):
+        labelled(tmp_path)
+
+
+def test_long_videos_count_from_their_first_frame(tmp_path: Path) -> None:
+    videos = {video.name: video for video in long_videos("casme2-long", trees.casme2_long(tmp_path))}
+    first, held = videos["s15/15_0502angry"].truths
+    assert first.span == Span(9 / 30, 24 / 30), "frames 10 to 24, of a folder that begins at 1"
+    assert held.span.end == 3
+    assert videos["s16/16_0505funny"].truths == ()
