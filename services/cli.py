@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "recognize": ("services.recognizer.cli", "Ask a running recognizer about stored windows."),
     "recognizer": ("services.recognizer.cli", "Run STAG over gRPC and on Kafka's apex windows."),
     "spotter": ("services.spotter.cli", "Find expressions in the faces on Kafka."),
+    "synth": ("services.lab.synth.cli", "Make labelled videos, clips and flow images from still faces."),
     "topics": ("services.admin", "Create and list the Kafka topics."),
 }
 """Name of a command to the module that defines it, and its line in the overview."""
@@ -32,6 +33,7 @@ EXTRAS: Final = {
     "recognize": "recognizer",
     "recognizer": "recognizer",
     "spotter": "spotter",
+    "synth": "lab",
 }
 """Which extra of the package a command needs."""
 

@@ -1,8 +1,7 @@
 """Optical flow by several algorithms, so that a recogniser does not learn one's habits.
 
-dis: what the spotter uses (Kroeger et al., ECCV 2016); farneback: Farnebäck, SCIA 2003; tvl1: Zach, Pock & Bischof, DAGM
-2007, what most flow images of micro-expressions were made with.
-"""
+dis: what the spotter uses (Kroeger et al., ECCV 2016); farneback: Farnebäck, SCIA 2003; tvl1: Zach, Pock & Bischof,
+DAGM 2007, what most flow images of micro-expressions were made with."""
 
 from collections.abc import Callable
 from functools import cache
@@ -21,8 +20,11 @@ ALGORITHMS: Final[tuple[Algorithm, ...]] = ("dis", "farneback", "tvl1")
 
 @cache
 def flow(name: Algorithm) -> Callable[[Image, Image], Field]:
-    """From two grey pictures [H, W] uint8 to [H, W, 2] float32 pixels. Keeps buffers: not to be shared between threads."""
-    return {"dis": lambda: Flow("fine"), "farneback": lambda: _farneback, "tvl1": _tvl1}[name]()
+    """From two grey pictures [H, W] uint8 to [H, W, 2] float32 pixels. Keeps buffers: not to be shared between
+    threads."""
+    if name == "dis":
+        return Flow("fine")
+    return _farneback if name == "farneback" else _tvl1()
 
 
 def _farneback(start: Image, end: Image) -> Field:
@@ -33,5 +35,8 @@ def _farneback(start: Image, end: Image) -> Field:
 def _tvl1() -> Callable[[Image, Image], Field]:
     # Fewer and shorter rounds than OpenCV's defaults: less time for a field as good.
     algorithm = cv2.optflow.DualTVL1OpticalFlow.create(
-        warps=4, innnerIterations=15, outerIterations=5, epsilon=0.01, medianFiltering=3)
-    return lambda start, end: np.asarray(algorithm.calc(start, end, None), np.float32)
+        warps=4, innnerIterations=15, outerIterations=5, epsilon=0.01, medianFiltering=3
+    )
+    return lambda start, end: np.asarray(
+        algorithm.calc(start, end, np.zeros((*start.shape, 2), np.float32)), np.float32
+    )

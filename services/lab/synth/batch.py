@@ -16,9 +16,8 @@ class Clips:
 
     motion: [N, K, R, 3, P, P] float16, as MotionTensor.data; times: [N, K] float32, seconds relative to the apex;
     seen: [N, K, R] bool; present: [N, K] bool, False behind the end of a clip with fewer frames;
-    magnitude_known: [N] bool; emotion: [N] int64, of combos.EMOTIONS; aus: [N, A] bool; intensity: [N, A, 2] float32, left and
-    right, fractions of full displacement; identity, style: [N] str.
-    """
+    magnitude_known: [N] bool; emotion: [N] int64, of combos.EMOTIONS; aus: [N, A] bool; intensity: [N, A, 2] float32,
+    left and right, fractions of full displacement; identity, style: [N] str."""
 
     motion: NDArray[np.float16]
     times: NDArray[np.float32]
@@ -33,8 +32,14 @@ class Clips:
 
     @classmethod
     def make(
-        cls, motion: NDArray[np.float32], times: NDArray[np.float32], seen: NDArray[np.bool_],
-        present: NDArray[np.bool_], drawn: Sequence[Drawn], identity: Sequence[str], style: str,
+        cls,
+        motion: NDArray[np.float32],
+        times: NDArray[np.float32],
+        seen: NDArray[np.bool_],
+        present: NDArray[np.bool_],
+        drawn: Sequence[Drawn],
+        identity: Sequence[str],
+        style: str,
         magnitude_known: bool = True,
     ) -> "Clips":
         """With the labels of what was drawn for each."""
@@ -43,10 +48,16 @@ class Clips:
         for i, one in enumerate(drawn):
             aus[i, [AU_INDEX[au] for au in one.aus]] = True
         return cls(
-            motion.clip(-6e4, 6e4).astype(np.float16), times, seen, present, np.full(count, magnitude_known),
-            np.array([EMOTIONS.index(one.emotion) for one in drawn], np.int64).reshape(count), aus,
+            motion.clip(-6e4, 6e4).astype(np.float16),
+            times,
+            seen,
+            present,
+            np.full(count, magnitude_known),
+            np.array([EMOTIONS.index(one.emotion) for one in drawn], np.int64).reshape(count),
+            aus,
             np.array([one.intensity for one in drawn], np.float32).reshape(count, len(AUS), 2),
-            np.array(identity, str), np.full(count, style),
+            np.array(identity, str),
+            np.full(count, style),
         )
 
     def __len__(self) -> int:

@@ -79,12 +79,14 @@ def raw() -> Array:
         moved = [share @ shape[:, :2] * (1, -1) for shape in shapes[unit]]
         return np.stack(moved if len(moved) == 2 else [moved[0] * left, moved[0] * (1 - left)])
 
-    return np.stack([sum(weight * side(unit) for unit, weight in UNITS[au.code]) for au in AUS])  # type: ignore[misc]
+    return np.stack([sum(weight * side(unit) for unit, weight in UNITS[au.code]) for au in AUS])
 
 
 def _vertices(archive: zipfile.ZipFile) -> tuple[Array, NDArray[np.intp]]:
     """[V, 3] of the whole mesh, in outer-eye distances, y up; and which of them are skin of the face, seen in front."""
-    vertices, skin, group = [], set(), ""
+    vertices: list[list[float]] = []
+    skin: set[int] = set()
+    group = ""
     for line in io.TextIOWrapper(archive.open(_HEAD)):
         kind, *words = line.split() or [""]
         if kind == "v":

@@ -28,7 +28,9 @@ class Camera:
         if tracks.noise > 0:
             shape = (height + _NOISE_MARGIN, width + _NOISE_MARGIN, 3)
             grain = rng.standard_normal(shape, np.float32)
-            grain[..., :] = 0.6 * grain + 0.8 * grain[..., :1]  # mostly in brightness, as after a camera's own denoising
+            grain[..., :] = (
+                0.6 * grain + 0.8 * grain[..., :1]
+            )  # mostly in brightness, as after a camera's own denoising
             self._noise = np.rint(tracks.noise * grain * _FINE).astype(np.int16)
         self._noise_at = rng.integers(0, _NOISE_MARGIN, (len(tracks.head), 2))
         self._hand = _hand(tracks.occluder, plate) if tracks.occluder else None
@@ -42,17 +44,17 @@ class Camera:
             picture = self._occlude(i, picture)
         if tracks.gain[i] != 1 or tracks.slope[i].any() or tracks.shadow is not None:
             light = cv2.resize(self._light(i), self._plate.size, interpolation=cv2.INTER_LINEAR)
-            picture = cv2.multiply(picture, cv2.merge([light] * 3), dtype=cv2.CV_8U)
+            picture = np.asarray(cv2.multiply(picture, cv2.merge([light] * 3), dtype=cv2.CV_8U), np.uint8)
         if tracks.blur[i] > 0.1:
-            picture = cv2.GaussianBlur(picture, (0, 0), tracks.blur[i])
+            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), tracks.blur[i]), np.uint8)
         if self._noise is not None:
             y, x = self._noise_at[i]
             grain = self._noise[y : y + picture.shape[0], x : x + picture.shape[1]]
-            picture = cv2.addWeighted(picture, 1, grain, 1 / _FINE, 0, dtype=cv2.CV_8U)
+            picture = np.asarray(cv2.addWeighted(picture, 1, grain, 1 / _FINE, 0, dtype=cv2.CV_8U), np.uint8)
         if tracks.quality is not None:
             coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, tracks.quality])[1]
-            picture = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-        return np.asarray(picture, np.uint8)
+            picture = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+        return picture
 
     def _light(self, i: int) -> Single:
         tracks = self._tracks
@@ -60,7 +62,7 @@ class Camera:
         if (shadow := tracks.shadow) is not None:
             along = self._where @ (np.cos(shadow.angle), np.sin(shadow.angle)) - shadow.at[i]
             light = light * (1 - shadow.depth / (1 + np.exp(-along / shadow.soft * 4)))
-        return light.astype(np.float32)
+        return np.asarray(light, np.float32)
 
     def _occlude(self, i: int, picture: Picture) -> Picture:
         occluder = self._tracks.occluder

@@ -1,4 +1,5 @@
-"""Fields of motion drawn straight onto the canonical face: what AUs, lids, eyes, a head and a flow algorithm's errors do.
+"""Fields of motion drawn straight onto the canonical face: what AUs, lids, eyes, a head and a flow algorithm's errors
+do.
 
 Fields are planar, [..., 2, rows, columns] float32, in outer-eye distances.
 """
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.lab.synth.mesh import canonical
+from services.lab.synth.sampling import sample
 from services.lab.synth.sheets import Sheets, lookup
 from services.lab.synth.styles import Style, fields
 from services.lab.synth.timing import Window
@@ -40,8 +42,8 @@ class Corruption:
     """Onset and apex are off by up to this part of the rise."""
     begun: float = 0.15
     """Share of clips whose expression had begun at the onset they are given."""
-    noise: float = 0.6
-    """Smooth errors: up to this part of the peak."""
+    noise: float = 0.45
+    """Smooth errors: their standard deviation is up to this part of the peak."""
     head: float = 1.0
     """Motion of the head before it is removed: 1 moves it by up to 0.06 and turns it by up to 6 degrees."""
     residue: float = 1.0
@@ -61,8 +63,8 @@ CLEAN: Final = Corruption(*[0.0] * 12)
 
 
 class Canvas:
-    """A square grid over the canonical face. origin: (x, y) of its first point, outer-eye distances between the outer eye
-    corners; pitch: of its points; side: how many."""
+    """A square grid over the canonical face. origin: (x, y) of its first point, outer-eye distances between the outer
+    eye corners; pitch: of its points; side: how many."""
 
     def __init__(self, origin: tuple[float, float], pitch: float, side: int) -> None:
         self.origin, self.pitch, self.side = np.array(origin), pitch, side
@@ -107,28 +109,30 @@ class Canvas:
             stretch = np.exp(rng.normal(0, 0.5 * by.gain, 2))  # turns its direction a little
             gain = np.exp(rng.normal(0, by.gain, 2))
             sides = np.concatenate([basis[a, side] * (gain[side] * stretch).astype(np.float32) for side in (0, 1)], -1)
-            moved.append(cv2.remap(sides, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT))
+            moved.append(sample(sides, place, border=cv2.BORDER_CONSTANT))
             come.append(came[:, a])  # [k, 2]
-        together = np.concatenate(moved, -1)
+        together: Single = np.concatenate(moved, -1)
         if (sigma := rng.uniform(0, by.blur)) > 0.3:
             kernel = cv2.getGaussianKernel(7, sigma)
-            together = cv2.sepFilter2D(together, -1, kernel, kernel)
+            together = np.asarray(cv2.sepFilter2D(together, -1, kernel, kernel), np.float32)
         planes = together.transpose(2, 0, 1).reshape(2 * len(moved), -1)  # AU and side, then u and v in all points
-        return (np.concatenate(come, 1).astype(np.float32) @ planes).reshape(-1, 2, self.side, self.side)
+        field: Single = np.concatenate(come, 1).astype(np.float32) @ planes
+        return field.reshape(-1, 2, self.side, self.side)
 
     def lids(self, rng: np.random.Generator, frames: int) -> Single:
-        """[frames, 2, side, side]: lids that close a little or quite, eyes that look elsewhere, in some of the frames."""
+        """[frames, 2, side, side]: lids that close a little or quite, eyes that look elsewhere, in some of the
+        frames."""
         acts = rng.random(frames) < rng.uniform(0.1, 0.9)
         closure = (acts * rng.choice([0.05, 0.2, 1.0]) * rng.uniform(-0.3, 1, frames)).astype(np.float32)
         gaze = (rng.normal(0, 0.02, 2) * (rng.random(frames) < 0.6)[:, None]).astype(np.float32)
-        return closure[:, None, None, None] * self._closed + gaze[:, :, None, None] * self._eyes
+        return np.asarray(closure[:, None, None, None] * self._closed + gaze[:, :, None, None] * self._eyes, np.float32)
 
     def noise(self, rng: np.random.Generator, peak: Array, frames: int, by: Corruption) -> Single:
-        """[B, frames, 2, side, side]: errors of flow; partly the same in all frames, which share their onset. peak: [B], the
-        largest motion of each clip."""
+        """[B, frames, 2, side, side]: errors of flow; partly the same in all frames, which share their onset. peak:
+        [B], the largest motion of each clip."""
         count = len(peak)
-        overall = peak * rng.uniform(0, by.noise, count) * (rng.random(count) < 0.85)
-        share = rng.dirichlet(np.ones(len(_SCALES)), count)
+        overall = peak * by.noise * rng.uniform(0, 1, count) ** 2 * (rng.random(count) < 0.9)
+        share = rng.dirichlet((1.5, 1, 0.5), count)
         common = rng.uniform(0, 0.9, count)
         finest = _SCALES[-1]
         control = np.zeros((count, frames, 2, finest, finest), np.float32)
@@ -140,11 +144,11 @@ class Canvas:
                 numbers *= (size * np.sqrt(part)).astype(np.float32)[:, None, None, None, None]
                 control += numbers if points == finest else up @ numbers @ up.T
         up = _up(finest, self.side)
-        return up @ control @ up.T
+        return np.asarray(up @ control @ up.T, np.float32)
 
     def head(self, rng: np.random.Generator, count: int, frames: int, by: Corruption) -> tuple[Array, Single]:
-        """A head that drifts, on a face whose depth is not the average's: its similarity [B, frames, 4] (see _HEAD), and
-        the field [B, frames, 2, side, side] of its yaw and pitch."""
+        """A head that drifts, on a face whose depth is not the average's: its similarity [B, frames, 4] (see _HEAD),
+        and the field [B, frames, 2, side, side] of its yaw and pitch."""
         rough = rng.uniform(0, 1, (count, 1, 1)) ** 2
         towards = rng.normal(0, 0.5, (count, 1, 6)) * np.linspace(0.1, 1, frames)[:, None]
         head = by.head * _HEAD * rough * (towards + 0.15 * rng.normal(0, 1, (count, frames, 6)))
@@ -172,7 +176,7 @@ class Canvas:
         """[side, side, 2] smooth, grid points."""
         up = _up(4, self.side)
         control = rng.normal(0, size / self.pitch, (2, 4, 4)).astype(np.float32)
-        return (up @ control @ up.T).transpose(1, 2, 0)
+        return np.asarray((up @ control @ up.T).transpose(1, 2, 0), np.float32)
 
 
 @cache

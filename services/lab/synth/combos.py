@@ -43,7 +43,7 @@ ONE_SIDED: Final[dict[str, tuple[float, float]]] = {
 }  # fmt: skip
 """Share of an AU's clips in which it was coded on the left only, and on the right only."""
 
-CONTEMPT: Final = {"negative": 0.9, "positive": 0.08}
+CONTEMPT: Final = {"negative": 0.9, "positive": 0.2}
 """Share of one-sided lip corners (AU12, AU14 without a frown): one side is contempt, both sides are happiness."""
 
 UNSEEN: Final = 0.003
@@ -68,12 +68,13 @@ class Drawn:
     intensity: NDArray[np.float64]
 
 
-def draw(rng: np.random.Generator, strength: tuple[float, float], even: float = 0.3, emotion: str | None = None) -> Drawn:
+def draw(
+    rng: np.random.Generator, strength: tuple[float, float], even: float = 0.3, emotion: str | None = None
+) -> Drawn:
     """One expression.
 
-    strength: lowest and highest intensity, drawn evenly on a logarithmic scale; even: share of single AUs and pairs that
-    are drawn evenly instead of by count; emotion: of EMOTIONS, else drawn evenly.
-    """
+    strength: lowest and highest intensity, drawn evenly on a logarithmic scale; even: share of single AUs and pairs
+    that are drawn evenly instead of by count; emotion: of EMOTIONS, else drawn evenly."""
     emotion = emotion or EMOTIONS[rng.integers(len(EMOTIONS))]
     counted, shares, evens, weights = _tables(emotion)
     if rng.random() < even or (rest := rng.random()) >= shares.sum():
@@ -141,8 +142,8 @@ def _frequency(emotion: str) -> dict[str, float]:
 def _tables(
     emotion: str,
 ) -> tuple[list[Combination], NDArray[np.float64], list[Combination], NDArray[np.float64]]:
-    """Counted combinations with their shares; single AUs and pairs with their weights, half for either, so that over all
-    classes each is drawn as often as the others."""
+    """Counted combinations with their shares; single AUs and pairs with their weights, half for either, so that over
+    all classes each is drawn as often as the others."""
     codes = [au.code for au in AUS]
     singles, pairs = [(code,) for code in codes], list(combinations(codes, 2))
     weights = [

@@ -1,9 +1,8 @@
 """How an expression comes and goes: onset, apex, offset.
 
-Durations follow the quantiles of real micro-expressions (DFME: 2,629 clips at 200 to 500 frames/s, so trustworthy to a few
-milliseconds); macro-expressions rise more slowly and may last for seconds. The rise is smooth, with no jump in
-acceleration; the fall is a little slower than it began.
-"""
+Durations follow the quantiles of real micro-expressions (DFME: 2,629 clips at 200 to 500 frames/s, so trustworthy to a
+few milliseconds); macro-expressions rise more slowly and may last for seconds. The rise is smooth, with no jump in
+acceleration; the fall is a little slower than it began."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -28,7 +27,8 @@ MACRO_S: Final = (0.7, 4.0)
 
 @dataclass(frozen=True)
 class Course:
-    """Seconds: from onset to apex, held there, from there to offset. skew: over 1, the fall begins faster than it ends."""
+    """Seconds: from onset to apex, held there, from there to offset. skew: over 1, the fall begins faster than it
+    ends."""
 
     rise_s: float
     hold_s: float

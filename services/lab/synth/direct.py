@@ -1,10 +1,9 @@
 """Labelled motion made straight from AU fields on the canonical crop, many a millisecond of work, and corrupted hard.
 
-Each clip goes the way that the spotter's windows go: a field from the (possibly wrong) onset to each selected frame, the
-head fitted and removed, patches cut. What a real face and a real flow algorithm add on the way is drawn at random:
-where exactly each AU acts and how strongly, a head that moves in depth, lids and eyes, smooth errors at several scales,
-what head motion the fit leaves, blur.
-"""
+Each clip goes the way that the spotter's windows go: a field from the (possibly wrong) onset to each selected frame,
+the head fitted and removed, patches cut. What a real face and a real flow algorithm add on the way is drawn at random:
+where exactly each AU acts and how strongly, a head that moves in depth, lids and eyes, smooth errors at several
+scales, what head motion the fit leaves, blur."""
 
 from functools import cache
 from typing import Final
@@ -55,7 +54,9 @@ def _chunk(rng: np.random.Generator, count: int, style: Style, corruption: Corru
     field += canvas.noise(rng, peak, FRAMES, corruption) + turn
     jitter = rng.normal(0, ROI_JITTER, (len(ROIS), 2)) * (corruption.place > 0)
     motion = cut(*remove_head(field, similarity, _residue(rng, peak, corruption)), jitter)
-    motion[:, :, :, 2] *= np.exp(rng.uniform(0, corruption.sharpness, count)).astype(np.float32)[:, None, None, None, None]
+    motion[:, :, :, 2] *= np.exp(rng.uniform(0, corruption.sharpness, count)).astype(np.float32)[
+        :, None, None, None, None
+    ]
     unseen = rng.random((count, 1, len(ROIS))) < corruption.unseen
     seen = present[..., None] & ~unseen
     motion *= seen[..., None, None, None]
@@ -75,10 +76,9 @@ def _residue(rng: np.random.Generator, peak: Array, corruption: Corruption) -> A
 def remove_head(field: Single, similarity: Array, residue: Array) -> tuple[Single, Array]:
     """As the spotter does: six numbers fitted robustly to the mean motion of ROIs and stable points.
 
-    field: [B, K, 2, SIDE, SIDE] without the head's similarity, [B, K, 4], which the fit sees as well; residue: [B, K, 6]
-    error of the fit. Returns the field with what is left of the similarity, in place, and what yaw and pitch add to
-    each ROI, [B, K, R, 2], still to be taken off.
-    """
+    field: [B, K, 2, SIDE, SIDE] without the head's similarity, [B, K, 4], which the fit sees as well; residue: [B, K,
+    6] error of the fit. Returns the field with what is left of the similarity, in place, and what yaw and pitch add to
+    each ROI, [B, K, R, 2], still to be taken off."""
     count, frames = field.shape[:2]
     basis = design(_fit_points())  # [N, 2, 6]
     moved = (field.reshape(-1, SIDE * SIDE) @ _means()).reshape(count * frames, 2, -1).transpose(0, 2, 1)
@@ -100,8 +100,8 @@ def remove_head(field: Single, similarity: Array, residue: Array) -> tuple[Singl
 
 
 def cut(field: Single, turn: Array, jitter: Array) -> Single:
-    """[B, K, R, 3, P, P] of fields [B, K, 2, SIDE, SIDE]; turn: see `remove_head`; jitter: [R, 2] error of the ROIs' centres,
-    outer-eye distances."""
+    """[B, K, R, 3, P, P] of fields [B, K, 2, SIDE, SIDE]; turn: see `remove_head`; jitter: [R, 2] error of the ROIs'
+    centres, outer-eye distances."""
     layers = np.empty((*field.shape[:2], 3, SIDE, SIDE), np.float32)
     layers[:, :, :2] = field
     layers[:, :, 2] = crop().strain(field)
@@ -116,7 +116,7 @@ def cut(field: Single, turn: Array, jitter: Array) -> Single:
     block = block[..., :-1, :] + part[:, 1] * (block[..., 1:, :] - block[..., :-1, :])  # [B * K, 3, R, P, P]
     patches = block.transpose(0, 2, 1, 3, 4).reshape(*field.shape[:2], len(ROIS), 3, PATCH, PATCH)
     patches[:, :, :, :2] -= turn[..., None, None].astype(np.float32)
-    return patches
+    return np.asarray(patches)
 
 
 @cache

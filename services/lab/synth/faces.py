@@ -43,9 +43,8 @@ class Still:
 def load(folder: Path | None, split: Split = "all", test: Sequence[str] = ()) -> list[Still]:
     """The faces of a folder, by identity; without a folder, the one of the demonstration, whatever the split.
 
-    test: identities for testing; none: every identity's hash decides. Raises Fatal when there are no faces to be had, and
-    Poison for a picture in which none is found.
-    """
+    test: identities for testing; none: every identity's hash decides. Raises Fatal when there are no faces to be had,
+    and Poison for a picture in which none is found."""
     if folder is None:
         return [_still(demo_picture())]
     if not folder.is_dir():

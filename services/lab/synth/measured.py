@@ -1,8 +1,7 @@
 """Labelled motion measured on moved pictures, the way the spotter measures it: crop, JPEG, flow, head removed, patches.
 
-Only the onset and the selected frames are rendered. Landmarks are the true ones with a landmarker's jitter; `spotted` goes
-the whole way instead, landmarker and spotter included.
-"""
+Only the onset and the selected frames are rendered. Landmarks are the true ones with a landmarker's jitter; `spotted`
+goes the whole way instead, landmarker and spotter included."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -19,13 +18,13 @@ from services.lab.synth.batch import Clips, join
 from services.lab.synth.faces import Still
 from services.lab.synth.render import Plate
 from services.lab.synth.scene import Mover, Scene
+from services.lab.synth.styles import Style
 from services.lab.synth.timing import FRAMES
 from services.motion.convention import CROP_PX, EYE_DISTANCE_PX
 from services.motion.displacement import Sampler
 from services.motion.flow import remove_head_motion
 from services.motion.rois import PATCH, ROIS, roi_centres
 from services.motion.tensor import cut_patches
-from services.lab.synth.styles import Style
 
 LEAD_S: Final = 0.3
 """A scene begins as long before its window, at the rate of TICKS."""
@@ -44,15 +43,20 @@ Crop = NDArray[np.uint8]
 
 
 def clips(
-    rng: np.random.Generator, count: int, stills: Sequence[Still], movers: dict[str, Mover], style: Style,
-    strength: tracks.Strengths, algorithms: Sequence[Algorithm] = ALGORITHMS,
+    rng: np.random.Generator,
+    count: int,
+    stills: Sequence[Still],
+    movers: dict[str, Mover],
+    style: Style,
+    strength: tracks.Strengths,
+    algorithms: Sequence[Algorithm] = ALGORITHMS,
 ) -> Clips:
     """`count` clips, faces in turn, algorithms at random. movers: by identity, of that style."""
     made = []
     for i in range(count):
         still = stills[i % len(stills)]
         made.append(_clip(rng, still, movers[still.identity], style, strength,
-                          algorithms[rng.integers(len(algorithms))]))  # fmt: skip
+                          algorithms[int(rng.integers(len(algorithms)))]))  # fmt: skip
     return join(made)
 
 
@@ -72,7 +76,9 @@ def scene(
     numbers = np.rint((span - begin) * TICKS).astype(int)
     times = np.arange(numbers[-1] + 1) / TICKS
     expression = window.expression.shifted(-begin)
-    return Scene(plate(rng, still, mover), mover, tracks.draw(rng, times, strength), [expression], TICKS), numbers.tolist()
+    return Scene(
+        plate(rng, still, mover), mover, tracks.draw(rng, times, strength), [expression], TICKS
+    ), numbers.tolist()
 
 
 def _clip(

@@ -54,7 +54,7 @@ class Pull:
         near = np.sin(np.clip(distance / length, 0, 1) * np.pi / 2)
         far = np.cos(np.clip((distance - length) / self.reach, 0, 1) * np.pi / 2)
         weight = self.strength * across * near * far * _on(points, self.skin)
-        return -weight[:, None] * offset / np.maximum(distance, 1e-9)[:, None]
+        return np.asarray(-weight[:, None] * offset / np.maximum(distance, 1e-9)[:, None])
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Ring:
         if self.below:
             weight = weight * np.clip((points[:, 1] - self.centre[1]) / 0.12, 0.15, 1)
             weight = weight * np.clip((-points[:, 0] - 0.14) / 0.14, 0, 1)  # the nose stays
-        return weight[:, None] * inward / np.maximum(radius, 1e-9)[:, None] * self.amount
+        return np.asarray(weight[:, None] * inward / np.maximum(radius, 1e-9)[:, None] * self.amount)
 
 
 @dataclass(frozen=True)

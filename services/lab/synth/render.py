@@ -4,7 +4,7 @@ What is seen at a pixel is found backwards: undo the head, then on each sheet of
 neither lid covers it, the eye is seen, which does not move with the skin; between the lips, the mouth's inside.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.lab.synth.faces import Still
 from services.lab.synth.mesh import canonical
+from services.lab.synth.sampling import sample
 from services.lab.synth.sheets import LOW, SHAPE, STEP, Sheets, lookup, to_face
 
 Array = NDArray[np.float64]
@@ -21,8 +22,11 @@ Picture = NDArray[np.uint8]
 STILL_HEAD: Final = np.zeros(6)
 """A head that does not move: shift x, y (outer-eye distances), zoom (ratio less 1), roll, yaw, pitch (radians)."""
 
+STILL_EYES: Final = np.zeros(2)
+
 _ROUNDS: Final = 4
-"""Rounds of the fixed point that turns a motion round; each leaves a fraction of the error as large as the field's slope."""
+"""Rounds of the fixed point that turns a motion round; each leaves a fraction of the error as large as the field's
+slope."""
 _BELOW_EYES: Final = 0.4
 """Parts the eyes from the mouth, in the face's coordinates."""
 _NOWHERE: Final = (slice(0), slice(0))
@@ -48,11 +52,12 @@ class Plate:
         linear = scale * np.eye(2)
         self.to_frame = np.column_stack([linear @ to_still[:, :2], centre])  # from the face's coordinates
         place = np.column_stack([linear, np.array(centre) - linear @ to_still[:, 2]])  # from the still
-        picture = still.picture
+        picture: Any = still.picture
         if scale < 1:
             picture = cv2.GaussianBlur(picture, (0, 0), 0.5 * np.sqrt(1 / scale**2 - 1) + 1e-3)
         self.picture: Picture = np.asarray(
-            cv2.warpAffine(picture, place, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
+            cv2.warpAffine(picture, place, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101), np.uint8
+        )
         self.sheets, self.size, self.eye_distance, self.roll = sheets, size, eye_distance, turn
         self._from_frame = cv2.invertAffineTransform(self.to_frame)
         self._box = self._face_box()
@@ -60,12 +65,11 @@ class Plate:
         self._cuts = np.dstack(sheets.cuts(self._grid_of_frame[self._box].astype(np.float64)))
         self._holes = self._fill_holes()
 
-    def __call__(self, moved: Single | None, head: Array = STILL_HEAD, gaze: Array = np.zeros(2)) -> Picture:
+    def __call__(self, moved: Single | None, head: Array = STILL_HEAD, gaze: Array = STILL_EYES) -> Picture:
         """One picture, [H, W, 3] uint8 BGR.
 
-        moved: [3, rows, columns, 2] from `Sheets.spread`, None for a face at rest; head: as STILL_HEAD; gaze: [2], motion of
-        the eyeballs' surface, outer-eye distances. A face at rest is the plate itself, bit for bit.
-        """
+        moved: [3, rows, columns, 2] from `Sheets.spread`, None for a face at rest; head: as STILL_HEAD; gaze: [2],
+        motion of the eyeballs' surface, outer-eye distances. A face at rest is the plate itself, bit for bit."""
         if moved is None and not gaze.any() and not head.any():
             return self.picture
         at = self._undo_head(self._grid_of_frame, head) if head.any() else self._grid_of_frame
@@ -121,7 +125,7 @@ class Plate:
         y, x = self._box
         pixels = self._pixels(at) - np.array([x.start, y.start], np.float32)
         layers = np.ascontiguousarray(self._cuts[..., which])
-        return np.asarray(cv2.remap(layers, pixels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+        return sample(layers, pixels)
 
     def _undo_head(self, seen: Single, head: Array) -> Single:
         """Where on the head at rest lies what is seen at [..., 2] when it has moved."""
@@ -134,7 +138,7 @@ class Plate:
         at = target
         for _ in range(2):
             at = (target - lookup(self.sheets.depth, at)[..., None] * turn) / squeeze
-        return seen + lookup(self.sheets.face, seen, outside=0)[..., None] * (at - seen)
+        return seen + lookup(self.sheets.face, seen, cv2.BORDER_CONSTANT)[..., None] * (at - seen)
 
     def _frame_grid(self) -> tuple[Single, Single]:
         x = np.arange(self.size[0], dtype=np.float32)
@@ -147,7 +151,7 @@ class Plate:
 
     def _pixels(self, at: Single) -> Single:
         m = self.to_frame.astype(np.float32)
-        return at @ m[:, :2].T + m[:, 2]
+        return np.asarray(at @ m[:, :2].T + m[:, 2])
 
     def _face_box(self) -> tuple[slice, slice]:
         """Rows and columns of the frame in which the face can move."""
@@ -164,7 +168,8 @@ class Plate:
         filled = self.picture.copy()
         if hole.any():
             distance, nearest = cv2.distanceTransformWithLabels(
-                (~hole).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+                (~hole).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+            )
             colours = np.zeros((nearest.max() + 1, 3), np.float32)
             box = filled[self._box].astype(np.float32)
             colours[nearest[hole]] = box[hole]
@@ -175,17 +180,16 @@ class Plate:
 
     @staticmethod
     def _sample(picture: Picture, pixels: Single, how: int = cv2.INTER_LANCZOS4) -> Picture:
-        return np.asarray(cv2.remap(picture, pixels, None, how, borderMode=cv2.BORDER_REFLECT_101), np.uint8)
+        return sample(picture, pixels, how, cv2.BORDER_REFLECT_101)
 
 
 def invert(field: Single) -> Single:
     """[rows, columns, 2]: what takes a place after the motion back to where it was before."""
-    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(np.float32)
+    grid = np.stack(np.meshgrid(np.arange(SHAPE[1]), np.arange(SHAPE[0])), -1).astype(np.float32)
     back = -field
     for _ in range(_ROUNDS):
-        back = -cv2.remap(field, columns + back[..., 0] / STEP, rows + back[..., 1] / STEP, cv2.INTER_LINEAR,
-                          borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
-    return np.asarray(back, np.float32)
+        back = -sample(field, grid + back / np.float32(STEP))
+    return back
 
 
 def sheets_of(still: Still) -> Sheets:

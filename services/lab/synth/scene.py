@@ -26,7 +26,8 @@ ONE_SIDED: Final = 2.0
 
 
 class Mover:
-    """A face's skin in one motion style: coefficients of AUs and lids to fields. Splines are spread when first needed."""
+    """A face's skin in one motion style: coefficients of AUs and lids to fields. Splines are spread when first
+    needed."""
 
     def __init__(self, sheets: Sheets, style: Style) -> None:
         self.sheets = sheets
@@ -80,7 +81,11 @@ class Expression:
 
 
 def draw_expression(
-    rng: np.random.Generator, kind: course.Kind, start_s: float, strength: tuple[float, float], emotion: str | None = None
+    rng: np.random.Generator,
+    kind: course.Kind,
+    start_s: float,
+    strength: tuple[float, float],
+    emotion: str | None = None,
 ) -> Expression:
     """An expression that starts then; strength: lowest and highest intensity; emotion: else drawn."""
     drawn, path = combos.draw(rng, strength, emotion=emotion), course.draw(rng, kind)

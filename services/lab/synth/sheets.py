@@ -1,8 +1,7 @@
 """From landmarks that move to every point of the skin: three sheets, cut along the eyes and the mouth.
 
-Coordinates are those of the face: outer-eye distances, origin between the outer eye corners, turned with the head. Fields
-live on a grid there (GRID), so one face needs its splines only once, whatever size it is shown at.
-"""
+Coordinates are those of the face: outer-eye distances, origin between the outer eye corners, turned with the head.
+Fields live on a grid there (GRID), so one face needs its splines only once, whatever size it is shown at."""
 
 from typing import Final
 
@@ -22,6 +21,7 @@ from services.lab.synth.mesh import (
     UPPER_LIP_EDGE,
     canonical,
 )
+from services.lab.synth.sampling import sample
 from services.lab.synth.spline import operator
 from services.motion.convention import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
@@ -48,9 +48,8 @@ _SHARP: Final = 0.008
 class Sheets:
     """The skin of one face.
 
-    op: three [G, 478] matrices, from displacements of landmarks to those of the grid's G points; depth: [rows, columns],
-    how far each stands forward; face: [rows, columns], 1 on the head and 0 well outside.
-    """
+    op: three [G, 478] matrices, from displacements of landmarks to those of the grid's G points; depth: [rows,
+    columns], how far each stands forward; face: [rows, columns], 1 on the head and 0 well outside."""
 
     def __init__(self, points: Array) -> None:
         """points: [478, 2] landmarks of a still face, in its own coordinates."""
@@ -61,7 +60,9 @@ class Sheets:
         grid = np.stack([columns, rows], -1).reshape(-1, 2) * STEP + LOW
         self.op = [self._operator(np.concatenate([points[sheet], rest]), grid, sheet) for sheet in SHEETS]
         behind = np.repeat(_DEPTH_BEHIND, len(OVAL))
-        depth = operator(np.concatenate([points[:468], rest]), grid, 0.01) @ np.concatenate([canonical()[:468, 2], behind])
+        depth = operator(np.concatenate([points[:468], rest]), grid, 0.01) @ np.concatenate(
+            [canonical()[:468, 2], behind]
+        )
         self.depth = depth.clip(-1, 0.6).reshape(SHAPE).astype(np.float32)
         ratio = np.linalg.norm((grid - middle) / ((np.ptp(points, axis=0) / 2) * (1.0, 1.0)), axis=1)
         self.face = smoothstep((1.9 - ratio) / 0.6).reshape(SHAPE).astype(np.float32)
@@ -79,7 +80,9 @@ class Sheets:
     def closed(self) -> Array:
         """[2, 478, 2]: displacements that close the left eye and the right eye: upper lids come down on the lower."""
         moved = np.zeros((2, 478, 2))
-        for side, (upper, lower, crease) in enumerate(reversed(list(zip(UPPER_LIDS, LOWER_LIDS, CREASES, strict=True)))):
+        for side, (upper, lower, crease) in enumerate(
+            reversed(list(zip(UPPER_LIDS, LOWER_LIDS, CREASES, strict=True)))
+        ):
             gap = self.points[list(lower)] - self.points[list(upper)]
             moved[side, list(upper)], moved[side, list(lower)] = 0.98 * gap, -0.06 * gap
             moved[side, list(crease)] = 0.5 * gap
@@ -123,15 +126,13 @@ def to_face(points: NDArray[np.float32]) -> tuple[Array, Array]:
     return np.linalg.solve(turn, (points - middle).T).T, np.column_stack([turn, middle])
 
 
-def lookup(grid: Single, at: Single, outside: float | None = None) -> Single:
-    """Values of a grid [rows, columns(, C)] at places [h, w, 2]; beyond it its border, or one value."""
-    x, y = (at[..., 0] - LOW[0]) / STEP, (at[..., 1] - LOW[1]) / STEP
-    x, y = x.astype(np.float32), y.astype(np.float32)
-    border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
-    layers = [grid] if grid.ndim == 2 else [grid[..., i : i + 2] for i in range(0, grid.shape[2], 2)]
-    found = [cv2.remap(np.ascontiguousarray(layer), x, y, cv2.INTER_LINEAR, borderMode=border, borderValue=outside or 0)
-             for layer in layers]  # fmt: skip
-    return np.asarray(found[0] if grid.ndim == 2 else np.concatenate(found, -1), np.float32)
+def lookup(grid: Single, at: Single, border: int = cv2.BORDER_REPLICATE) -> Single:
+    """Values of a grid [rows, columns(, C)] at places [h, w, 2] of the face."""
+    place = (at - LOW.astype(np.float32)) / np.float32(STEP)
+    if grid.ndim == 2:
+        return sample(grid, place, border=border)
+    pairs = [np.ascontiguousarray(grid[..., i : i + 2]) for i in range(0, grid.shape[2], 2)]
+    return np.concatenate([sample(pair, place, border=border) for pair in pairs], -1)
 
 
 def smoothstep(t: Array) -> Array:

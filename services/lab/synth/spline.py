@@ -18,10 +18,10 @@ def operator(known: Array, wanted: Array, stiffness: float) -> Array:
     system[:count, count:] = affine
     system[count:, :count] = affine.T
     solved = np.linalg.solve(system, np.eye(count + 3, count))  # [N + 3, N]
-    return np.column_stack([_bend(wanted, known), np.ones(len(wanted)), wanted]) @ solved
+    return np.asarray(np.column_stack([_bend(wanted, known), np.ones(len(wanted)), wanted]) @ solved)
 
 
 def _bend(a: Array, b: Array) -> Array:
     """r^2 log r."""
     squared = ((a[:, None] - b[None]) ** 2).sum(-1)
-    return 0.5 * squared * np.log(np.maximum(squared, 1e-18))
+    return np.asarray(0.5 * squared * np.log(np.maximum(squared, 1e-18)))

@@ -1,6 +1,6 @@
 """Motion styles: two independent accounts of how every AU moves the face, so that one can be held out of training.
 
-    fields("muscle")[AU_INDEX["AU12"], LEFT]   [478, 2], the left zygomaticus at full strength, outer-eye distances
+fields("muscle")[AU_INDEX["AU12"], LEFT]   [478, 2], the left zygomaticus at full strength, outer-eye distances
 """
 
 from functools import cache
@@ -36,4 +36,4 @@ def fields(style: Style) -> NDArray[np.float64]:
     raw = muscles.raw() if style == "muscle" else blendshapes.raw()
     largest = np.linalg.norm(raw.sum(1), axis=-1).max(-1)  # [A], both sides together
     full = np.array([FULL[au.code] for au in AUS])
-    return raw * (full / largest)[:, None, None, None]
+    return np.asarray(raw * (full / largest)[:, None, None, None])

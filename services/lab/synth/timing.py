@@ -25,8 +25,8 @@ BEGUN: Final = (0.2, 0.6)
 
 @dataclass(frozen=True)
 class Window:
-    """expression: what is in it, which starts at 0; onset_s: of the window; seconds: [k] of the selected frames, ascending;
-    apex_s: of the window."""
+    """expression: what is in it, which starts at 0; onset_s: of the window; seconds: [k] of the selected frames,
+    ascending; apex_s: of the window."""
 
     expression: Expression
     onset_s: float
@@ -35,11 +35,12 @@ class Window:
 
 
 def draw(rng: np.random.Generator, off: float, begun: float, emotion: str | None = None) -> Window:
-    """One window. off: onset, apex and offset are wrong by up to this part of the rise; begun: share whose expression had
-    begun before."""
+    """One window. off: onset, apex and offset are wrong by up to this part of the rise; begun: share whose expression
+    had begun before."""
     macro = rng.random() < MACRO_SHARE
     expression = draw_expression(
-        rng, "macro" if macro else "micro", 0.0, MACRO_STRENGTH if macro else MICRO_STRENGTH, emotion)
+        rng, "macro" if macro else "micro", 0.0, MACRO_STRENGTH if macro else MICRO_STRENGTH, emotion
+    )
     path, fps = expression.course, FPS[rng.integers(len(FPS))]
     wrong = rng.uniform(-off, off, 3) * path.rise_s
     onset = path.rise_s * rng.uniform(*BEGUN) if rng.random() < begun else wrong[0]

@@ -5,7 +5,7 @@ clip gets is drawn, so that easy clips are among them.
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ def strengths(overall: float = 1.0, off: tuple[str, ...] = ()) -> Strengths:
 
 @dataclass(frozen=True)
 class Shadow:
-    """The edge of a shadow sweeps over the picture. at: [n] its place along `angle` (radians), frame widths from the middle;
-    depth: share of light lost; soft: width of its edge, frame widths."""
+    """The edge of a shadow sweeps over the picture. at: [n] its place along `angle` (radians), frame widths from the
+    middle; depth: share of light lost; soft: width of its edge, frame widths."""
 
     at: Array
     angle: float
@@ -40,7 +40,8 @@ class Shadow:
 @dataclass(frozen=True)
 class Occluder:
     """Something of the colour of skin, such as a hand, in front of the face. at: [n, 2] its centre in the face's
-    coordinates, far outside when away; size: [2] half axes, outer-eye distances; angle: radians; seed: of its texture."""
+    coordinates, far outside when away; size: [2] half axes, outer-eye distances; angle: radians; seed: of its
+    texture."""
 
     at: Array
     size: tuple[float, float]
@@ -50,9 +51,10 @@ class Occluder:
 
 @dataclass
 class Tracks:
-    """n frames. head: [n, 6] as render.STILL_HEAD; blink: [n, 2] share of closure, left eye first; gaze: [n, 2] outer-eye
-    distances; speech: [n, A, 2] coefficients of AUs; gain: [n] brightness; slope: [n, 2] its change across the frame;
-    blur: [n] Gaussian sigma, pixels; noise: grey levels; quality: of JPEG, None for none."""
+    """n frames. head: [n, 6] as render.STILL_HEAD; blink: [n, 2] share of closure, left eye first; gaze: [n, 2]
+    outer-eye distances; speech: [n, A, 2] coefficients of AUs; gain: [n] brightness; slope: [n, 2] its change across
+    the frame; blur: [n] Gaussian sigma, pixels; noise: grey levels; quality: of JPEG, None for none; codec: of a video
+    file."""
 
     head: Array
     blink: Array
@@ -63,6 +65,7 @@ class Tracks:
     blur: Array
     noise: float = 0.0
     quality: int | None = None
+    codec: Literal["MJPG", "mp4v"] = "MJPG"
     shadow: Shadow | None = None
     occluder: Occluder | None = None
     seed: int = field(default=0)
@@ -75,8 +78,8 @@ def still(count: int) -> Tracks:
 
 
 def draw(rng: np.random.Generator, times: Array, strength: Strengths) -> Tracks:
-    """The distractors of one clip at `times` ([n], seconds, ascending). Every one has a generator of its own, so switching one
-    off leaves the others as they are."""
+    """The distractors of one clip at `times` ([n], seconds, ascending). Every one has a generator of its own, so
+    switching one off leaves the others as they are."""
     own = dict(zip(DISTRACTORS, rng.spawn(len(DISTRACTORS)), strict=True))
     tracks = still(len(times))
     tracks.seed = int(rng.integers(2**31))
@@ -166,7 +169,7 @@ def _shadow(tracks: Tracks, rng: np.random.Generator, times: Array, strength: fl
         tracks.shadow = Shadow(at, rng.uniform(0, 2 * np.pi), 0.45 * strength, rng.uniform(0.02, 0.2))
 
 
-def _noise(tracks: Tracks, rng: np.random.Generator, times: Array, strength: float) -> None:
+def _noise(tracks: Tracks, _rng: np.random.Generator, _times: Array, strength: float) -> None:
     tracks.noise = 5.0 * strength**1.5
 
 
@@ -177,8 +180,15 @@ def _blur(tracks: Tracks, rng: np.random.Generator, times: Array, strength: floa
             tracks.blur += 1.5 * strength * pulse(times, start, 0.3, 0.3, 0.4)
 
 
-def _compression(tracks: Tracks, rng: np.random.Generator, times: Array, strength: float) -> None:
+_PREDICTED: Final = 0.5
+"""Share of the worst videos whose codec predicts frames from frames (MPEG-4) and so loses small motion; the others
+keep each frame as a picture (Motion JPEG)."""
+
+
+def _compression(tracks: Tracks, rng: np.random.Generator, _times: Array, strength: float) -> None:
     tracks.quality = round(float(rng.uniform(96 - 46 * strength, 97)))
+    if rng.random() < strength * _PREDICTED:
+        tracks.codec = "mp4v"
 
 
 def _occlusion(tracks: Tracks, rng: np.random.Generator, times: Array, strength: float) -> None:

@@ -1,7 +1,10 @@
 """Videos of faces with known expressions: an .mp4 and its labels, `<stem>.json`, beside it."""
 
 import json
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +13,7 @@ import numpy as np
 
 from services.common.errors import Fatal
 from services.lab.synth import tracks as distractors
+from services.lab.synth.course import Kind
 from services.lab.synth.faces import Still
 from services.lab.synth.render import Plate, sheets_of
 from services.lab.synth.scene import Expression, Mover, Scene, draw_expression
@@ -32,7 +36,7 @@ def script(rng: np.random.Generator, seconds: float) -> list[Expression]:
     found: list[Expression] = []
     at = FIRST_S
     while True:
-        kind = "macro" if rng.random() < MACRO_SHARE else "micro"
+        kind: Kind = "macro" if rng.random() < MACRO_SHARE else "micro"
         expression = draw_expression(rng, kind, at, MACRO_STRENGTH if kind == "macro" else MICRO_STRENGTH)
         end = at + expression.course.whole_s + expression.lags.max()
         if end > seconds - 0.5:
@@ -42,7 +46,12 @@ def script(rng: np.random.Generator, seconds: float) -> list[Expression]:
 
 
 def scene(
-    rng: np.random.Generator, still: Still, mover: Mover, size: tuple[int, int], fps: float, seconds: float,
+    rng: np.random.Generator,
+    still: Still,
+    mover: Mover,
+    size: tuple[int, int],
+    fps: float,
+    seconds: float,
     strength: distractors.Strengths,
 ) -> Scene:
     """A scene of its own. size: (width, height)."""
@@ -55,8 +64,16 @@ def scene(
 
 
 def write(
-    folder: Path, stills: list[Still], count: int, seconds: float, fps: float, size: tuple[int, int], style: Style,
-    seed: int, strength: distractors.Strengths, progress: Callable[[int], None] = lambda _: None,
+    folder: Path,
+    stills: list[Still],
+    count: int,
+    seconds: float,
+    fps: float,
+    size: tuple[int, int],
+    style: Style,
+    seed: int,
+    strength: distractors.Strengths,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> list[Path]:
     """Makes `count` videos of `seconds` each, faces in turn; returns their paths. progress: told of every frame.
 
@@ -80,10 +97,25 @@ def write(
 
 
 def _encode(path: Path, made: Scene, progress: Callable[[int], None]) -> None:
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), made.fps, made.plate.size)
+    with _quiet():
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*made.tracks.codec), made.fps, made.plate.size)
     if not writer.isOpened():
         raise Fatal("video cannot be written", file=str(path))
     for i in range(len(made)):
         writer.write(made.frame(i))
         progress(1)
     writer.release()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps OpenCV from saying that Motion JPEG is unusual in an .mp4; its writer has no other way to be told."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
