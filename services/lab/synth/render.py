@@ -94,7 +94,7 @@ class Plate:
         points = points * (np.cos(yaw), np.cos(pitch)) + depth * (np.sin(yaw), np.sin(pitch))
         c, s = np.cos(roll) * (1 + zoom), np.sin(roll) * (1 + zoom)
         points = points @ np.array([[c, -s], [s, c]]).T + (x, y)
-        return (points @ self.to_frame[:, :2].T + self.to_frame[:, 2]).astype(np.float32)
+        return np.asarray(points @ self.to_frame[:, :2].T + self.to_frame[:, 2], np.float32)
 
     def _skin(self, at: Single, moved: Single | None) -> tuple[Single, Single]:
         """Where at rest the skin was that is seen at places [h, w, 2] of the head, and how much of a hole is there."""
