@@ -1,16 +1,17 @@
 """What a container image holds, and nothing else; deploy/Dockerfile runs it in its build stages, a test without Docker.
 
-    python -m scripts.image tools              uv and setuptools as the lock has them, for this interpreter
-    python -m scripts.image wheel              microex itself, into dist/
-    python -m scripts.image VENV EXTRA         a virtual environment with that extra's packages as the lock has them,
-                                               hashes checked, and microex from dist/
-    python -m scripts.image VENV EXTRA cpu     likewise, with PyTorch's small CPU build in the locked version
+python -m scripts.image tools              uv and setuptools as the lock has them, for this interpreter
+python -m scripts.image wheel              microex itself, into dist/
+python -m scripts.image VENV EXTRA         a virtual environment with that extra's packages as the lock has them,
+                                           hashes checked, and microex from dist/
+python -m scripts.image VENV EXTRA cpu     likewise, with PyTorch's small CPU build in the locked version
 """
 
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,7 @@ def install_tools() -> None:
     """What the other two commands need, into the interpreter that runs this."""
     names = {f"{tool}==" for tool in TOOLS}
     with _locked(lambda pin: pin.startswith(tuple(names))) as pins:
-        run(sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", pins.name)
+        run(sys.executable, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", pins)
 
 
 def build_wheel() -> None:
@@ -45,7 +46,7 @@ def install(venv: Path, extra: str, backend: str | None = None) -> None:
         return pin.split("==")[0] in wanted and not (backend and CUDA_BUILD.match(pin))
 
     with _locked(needed) as pins:
-        run(*UV, "pip", "sync", *to, "--require-hashes", "--no-build", pins.name)
+        run(*UV, "pip", "sync", *to, "--require-hashes", "--no-build", pins)
     if backend:
         [torch] = re.findall(r"(?m)^torch==\S+", LOCK.read_text())
         run(*UV, "pip", "install", *to, "--no-deps", f"--torch-backend={backend}", torch)
@@ -61,13 +62,14 @@ def _names(extra: str) -> set[str]:
         return set(re.findall(r"(?m)^([a-z0-9-]+)==", Path(found.name).read_text()))
 
 
-def _locked(wanted: Callable[[str], bool]) -> "tempfile._TemporaryFileWrapper[str]":
+@contextmanager
+def _locked(wanted: Callable[[str], bool]) -> Iterator[Path]:
     """A file with those entries of the lock, each a pin and its hashes, that are wanted."""
     entries = re.split(r"(?m)^(?=\S)", LOCK.read_text())
-    part = tempfile.NamedTemporaryFile("w", suffix=".txt")
-    part.writelines(entry for entry in entries if wanted(entry))
-    part.flush()
-    return part
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as part:
+        part.writelines(entry for entry in entries if wanted(entry))
+        part.flush()
+        yield Path(part.name)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ WINDOWS = Counter(
     "Records read from apex windows by outcome: published, dead_letter, tombstone, withdrawn.",
     ["outcome"],
 )
+for _outcome in ("published", "dead_letter", "tombstone", "withdrawn"):
+    WINDOWS.labels(_outcome)  # there from the start: an increase from nothing is none to Prometheus
 LAG = Gauge(f"{_PREFIX}_lag_messages", "Apex windows between the last one that was read and the end.", ["partition"])
 IN_FLIGHT = Gauge(f"{_PREFIX}_windows_in_flight", "Records read from apex windows and not yet done.")
 PUBLISH_RETRIES = Counter(f"{_PREFIX}_publish_retries_total", "Records that Kafka did not accept at first.")
