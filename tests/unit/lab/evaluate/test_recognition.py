@@ -2,13 +2,21 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
+from services.common.errors import Fatal
 from services.lab.cli import evaluate
+from services.motion.flow_image import tensor_of
+from services.recognizer import weights
+from services.recognizer.stag.batch import collate
+from services.recognizer.stag.config import StagConfig
 from tests.unit.lab.evaluate.flow_set import write_set
 
 
@@ -77,6 +85,33 @@ def test_copies_of_a_clip_on_both_sides_are_told(tmp_path: Path) -> None:
     assert any("1 clips are there under two names" in note for note in notes)
 
 
+def test_zero_shot_scores_the_weights_as_they_are(tmp_path: Path) -> None:
+    root, file = write_set(tmp_path / "set", subjects=2, each=1), tmp_path / "made.safetensors"
+    made = replace(weights.untrained(StagConfig()), trained=True)
+    weights.write(made, file)
+    words = ("--dataset", "flow-images", "--root", root, "--protocol", "zero-shot", "--model-weights", file)
+    assert run(*words, "--out", tmp_path / "out").exit_code == 0
+    report = json.loads((tmp_path / "out/report.json").read_text("utf-8"))
+    assert (report["recogniser"], report["n"], report["baselines"]) == ("STAG, zero-shot", 6, {})
+    assert made.digest()[:12] in report["about"]
+    rows = list(csv.DictReader((tmp_path / "out/report.csv").open(encoding="utf-8", newline="")))
+    network = made.network()
+    [first] = [row for row in rows if row["clip"] == "flow-images/01/0/EP 0.png"]
+    image = cv2.imread(str(root / "sub01/u_test/0/EP 0.png"))[:, :, ::-1]
+    with torch.inference_mode():
+        expected = network(collate([tensor_of(np.ascontiguousarray(image))])).emotion.softmax(-1)[0]
+    said = [float(first[f"STAG, zero-shot: {name}"]) for name in ("negative", "positive", "surprise")]
+    assert said == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_zero_shot_refuses_weights_that_were_never_trained(tmp_path: Path) -> None:
+    file = tmp_path / "random.safetensors"
+    weights.write(weights.untrained(StagConfig()), file)
+    words = ("--dataset", "flow-images", "--root", write_set(tmp_path / "set", 2, 1), "--protocol", "zero-shot")
+    with pytest.raises(Fatal, match="no trained weights"):
+        run(*words, "--model-weights", file, "--out", tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -87,7 +122,5 @@ def test_copies_of_a_clip_on_both_sides_are_told(tmp_path: Path) -> None:
     ],
 )
 def test_a_question_that_makes_no_sense_is_one_line(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
-    from services.common.errors import Fatal
-
     with pytest.raises(Fatal, match=message):
         run(*words, "--root", write_set(tmp_path / "set", subjects=2, each=1), "--out", tmp_path / "out")
