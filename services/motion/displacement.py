@@ -8,6 +8,7 @@ robustly, so that a muscle that moves its own skin is an outlier and stays in th
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,12 @@ SAMPLES: Final = 5
 
 SAMPLE_SIDE: Final = 0.22
 """Side of that square, outer-eye distances: smaller than a patch of the tensor, so that brows stay free of lids."""
+
+WINDOW: Final = (15, 15)
+"""Pixels around a point that are followed with it."""
+
+STOP: Final = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 0.01)
+"""At most six steps, or until they are shorter than this, pixels."""
 
 ROUNDS: Final = 3
 """Rounds of reweighting; more change the fit by less than the flow's noise."""
@@ -44,11 +51,13 @@ class Displacement:
     rois: [R, 2] float32, mean motion of each ROI less that of the head, outer-eye distances.
     stable: [S, 2] float32, what is left at the stable points: small when the head is explained.
     head: [6] float64: zoom and rotation (ratios), shift x and y (outer-eye distances), yaw and pitch (radians).
+    misfit: [R] float32, how badly the skin of each ROI was found again: mean difference, percent of its brightness.
     """
 
     rois: NDArray[np.float32]
     stable: NDArray[np.float32]
     head: NDArray[np.float64]
+    misfit: NDArray[np.float32]
 
     def similarity(self) -> NDArray[np.float64]:
         """The head's similarity as [2, 3] affine in crop pixels, as `flow.remove_head_motion` takes it."""
@@ -63,25 +72,20 @@ class Displacement:
         return (DEPTH[: len(ROIS), None] * self.head[4:]).astype(np.float32)
 
 
-class Sampler:
-    """Where the ROIs and stable points of one crop lie: made once a reference, used for every frame after it."""
+class Anchors:
+    """The ROI centres and stable points of one crop, and how a head moves them."""
 
     def __init__(self, landmarks: NDArray[np.float32]) -> None:
-        """landmarks: [478, 2] float32, crop pixels; points outside the crop take the nearest pixel of its border."""
-        points = np.concatenate([roi_centres(landmarks), landmarks[list(STABLE)]])  # [N, 2]
-        steps = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5) * SAMPLE_SIDE * EYE_DISTANCE_PX
-        grid = np.rint(points[:, None, None, :] + np.stack(np.meshgrid(steps, steps), -1)).clip(0, CROP_PX - 1)
-        x, y = grid[..., 0].astype(np.intp), grid[..., 1].astype(np.intp)
-        self._pixels = (y * CROP_PX + x).reshape(len(points), -1)  # [N, SAMPLES^2]
-        self._design = design((points - np.array(EYE_CENTRE)) / EYE_DISTANCE_PX)  # [N, 2, 6]
-        self._gram = np.einsum("nci,ncj->nij", self._design, self._design).reshape(len(points), 36)
+        """landmarks: [478, 2] float32, crop pixels."""
+        self.points = np.concatenate([roi_centres(landmarks), landmarks[list(STABLE)]])  # [N, 2]
+        self._design = design((self.points.astype(np.float64) - EYE_CENTRE) / EYE_DISTANCE_PX)  # [N, 2, 6]
+        self._gram = np.einsum("nci,ncj->nij", self._design, self._design).reshape(len(self.points), 36)
 
-    def __call__(self, field: Field) -> Displacement:
-        """field: [CROP_PX, CROP_PX, 2] pixels, motion from this sampler's crop to another."""
-        moved = field.reshape(-1, 2).take(self._pixels, axis=0).mean(axis=1, dtype=np.float64) / EYE_DISTANCE_PX
+    def displacement(self, moved: NDArray[np.float64], misfit: NDArray[np.float32]) -> Displacement:
+        """moved: [N, 2], motion of the points, outer-eye distances; misfit: [R], see `Displacement`."""
         head, residual = self._fit(moved)
         rois, stable = np.split(residual.astype(np.float32), [len(ROIS)])
-        return Displacement(rois, stable, head)
+        return Displacement(rois, stable, head, misfit)
 
     def _fit(self, moved: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Reweighted least squares (Geman-McClure); moved [N, 2]; the head [6] and what it leaves [N, 2]."""
@@ -94,6 +98,41 @@ class Sampler:
             scale = max(float(np.partition(squared, len(squared) // 2)[len(squared) // 2]), SCALE_FLOOR**2)
             weight = TRUST / (1 + squared / (2 * scale)) ** 2
         return head, residual
+
+
+class Tracker(Anchors):
+    """Follows the points of one crop into others, each with the skin around it (Lucas & Kanade, "An iterative image
+    registration technique", IJCAI 1981). Cheap, and faithful to a tenth of a pixel where skin has texture."""
+
+    def __init__(self, picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> None:
+        """picture: [CROP_PX, CROP_PX] uint8, evenly lit (`flow.evenly_lit`), as are those that it is followed into."""
+        super().__init__(landmarks)
+        self._picture, self._from = picture, np.ascontiguousarray(self.points[:, None])
+
+    def __call__(self, picture: NDArray[np.uint8]) -> Displacement:
+        """picture: as for the constructor."""
+        to, _, error = cv2.calcOpticalFlowPyrLK(
+            self._picture, picture, self._from, None, winSize=WINDOW, maxLevel=1, criteria=STOP
+        )  # type: ignore[call-overload]  # the stubs forget that None is allowed
+        moved = (to - self._from)[:, 0].astype(np.float64) / EYE_DISTANCE_PX
+        return self.displacement(moved, error[: len(ROIS), 0])
+
+
+class Sampler(Anchors):
+    """Reads the same off a dense field: a point moves as the mean over a small square around it."""
+
+    def __init__(self, landmarks: NDArray[np.float32]) -> None:
+        """landmarks: [478, 2] float32, crop pixels; points outside the crop take the nearest pixel of its border."""
+        super().__init__(landmarks)
+        steps = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5) * SAMPLE_SIDE * EYE_DISTANCE_PX
+        grid = np.rint(self.points[:, None, None, :] + np.stack(np.meshgrid(steps, steps), -1)).clip(0, CROP_PX - 1)
+        x, y = grid[..., 0].astype(np.intp), grid[..., 1].astype(np.intp)
+        self._pixels = (y * CROP_PX + x).reshape(len(self.points), -1)  # [N, SAMPLES^2]
+
+    def __call__(self, field: Field) -> Displacement:
+        """field: [CROP_PX, CROP_PX, 2] pixels, motion from this sampler's crop to another."""
+        moved = field.reshape(-1, 2).take(self._pixels, axis=0).mean(axis=1, dtype=np.float64) / EYE_DISTANCE_PX
+        return self.displacement(moved, np.zeros(len(ROIS), np.float32))
 
 
 def design(points: NDArray[np.float64]) -> NDArray[np.float64]:

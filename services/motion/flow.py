@@ -22,6 +22,10 @@ _DESCENT_STEPS: Final[dict[Tier, int]] = {"cheap": 8, "fine": 16}
 _STRIDE_PX: Final[dict[Tier, int]] = {"cheap": 8, "fine": 6}
 
 
+EVEN_PX: Final = 21
+"""Light is even over this many pixels."""
+
+
 class Flow:
     """One flow algorithm with its buffers; not shared between threads.
 
@@ -45,6 +49,14 @@ class Flow:
             raise ValueError(f"flow needs two grey pictures of equal size, got {start.shape} and {end.shape}")
         field = self._dis.calc(start, end, None)  # type: ignore[call-overload]  # the stubs forget that None is allowed
         return np.asarray(field, np.float32)
+
+
+def evenly_lit(picture: Image) -> Image:
+    """Brightness relative to its mean over EVEN_PX around, percent, so that lamps and shadows move nothing.
+
+    picture: [H, W] uint8; returns the same shape and type.
+    """
+    return np.asarray(cv2.divide(picture, cv2.blur(picture, (EVEN_PX, EVEN_PX)), scale=100), np.uint8)
 
 
 def strain(field: Field) -> Field:

@@ -1,7 +1,7 @@
 """Which frames may be the apex of an expression, and how the face moved towards and away from each.
 
 A candidate's curve is the position of all ROIs projected on its own displacement at the apex: a matched filter whose
-noise is that of one number, not of forty. Lids are left out: they blink.
+noise is that of one number, not of forty.
 """
 
 from dataclasses import dataclass
@@ -9,21 +9,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.templates import FLAT, explained
 from services.spotter.constants import CONSTANTS as C
-from services.spotter.curve import Peak, peak
-from services.spotter.rows import Rows
-from services.spotter.signal import LIDS, SECOND, baseline
+from services.spotter.curve import Peak, feet, peak
+from services.spotter.rows import SECOND, Rows
+from services.spotter.signal import AFTER, BEFORE, baseline, bump
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A possible apex.
 
-    apex_us: its time. lead: [R, 2] position at the apex less neutral; direction: [R, 2] of length 1, 0 at the lids.
+    apex_us: its time. brief: soon back where it came from. lead: [R, 2] position at the apex less neutral; drift: [R, 2] how neutral itself moves, a second;
+    direction: [R, 2] of length 1.
     """
 
     apex_us: int
+    brief: bool
     lead: NDArray[np.float32]
+    drift: NDArray[np.float32]
     direction: NDArray[np.float32]
 
     def at(self, rows: Rows) -> int:
@@ -33,23 +37,27 @@ class Candidate:
     def away(self, rows: Rows, window: slice) -> NDArray[np.float32]:
         """[n, R, 2]: displacement from neutral in those rows. The reference may have changed meanwhile: neutral is
         found again from the apex."""
-        position = rows.table["position"]
-        return _saturated(position[window] - (position[self.at(rows)] - self.lead))
+        table = rows.table
+        seconds = ((table["time_us"][window] - self.apex_us) / SECOND).astype(np.float32)
+        neutral = table["position"][self.at(rows)] - self.lead + seconds[:, None, None] * self.drift
+        return _saturated(table["position"][window] - neutral)
 
     def curve(self, rows: Rows, window: slice) -> NDArray[np.float64]:
         """[n]: displacement from neutral along `direction`, outer-eye distances (Euclidean over all ROIs)."""
         return np.tensordot(self.away(rows, window), self.direction, 2).astype(np.float64)
 
-    def size(self, rows: Rows, window: slice) -> NDArray[np.float64]:
-        """[n]: displacement from neutral in whatever direction, Euclidean over all ROIs but the lids."""
-        away = self.away(rows, window)[:, ~LIDS].astype(np.float64)
-        return np.asarray(np.sqrt((away**2).sum((1, 2))))
-
     def peak(self, rows: Rows) -> tuple[Peak, int]:
         """How far its curve has come in the rows, and the time at which its rise began."""
         window = rows.since(self.apex_us - int(C.rise_s * SECOND))
-        found = peak(self.curve(rows, window), self.size(rows, window), self.at(rows) - window.start)
+        found = peak(self.curve(rows, window), self.at(rows) - window.start)
         return found, int(rows.table["time_us"][window][found.start])
+
+    def lasts_s(self, rows: Rows) -> float:
+        """From foot to foot, as far as is known, seconds."""
+        window = rows.since(self.apex_us - int(C.rise_s * SECOND))
+        times = (rows.table["time_us"][window] - self.apex_us) / SECOND
+        begin, end = feet(times, self.curve(rows, window), self.at(rows) - window.start)
+        return end - begin
 
 
 def due(rows: Rows, after_us: int, until_us: int) -> list[Candidate]:
@@ -67,17 +75,23 @@ def due(rows: Rows, after_us: int, until_us: int) -> list[Candidate]:
 
 
 def _candidate(rows: Rows, row: int) -> Candidate:
-    """Novelty is averaged over the past and lags: the apex is the row nearby that lies furthest from neutral. Peaks are
-    more than `dominance_s` apart, so two never share one."""
-    time_us = int(rows.table["time_us"][row])
-    neutral = baseline(rows, time_us)
-    around = rows.since(time_us - int(C.dominance_s * SECOND) // 2, time_us + int(C.dominance_s * SECOND) // 2)
-    away = np.where(LIDS[:, None], np.float32(0), _saturated(rows.table["position"][around] - neutral))
-    apex = around.start + int((away**2).sum((1, 2)).argmax())
-    mean = away.mean(0)
-    direction = mean / max(float(np.sqrt((mean**2).sum())), 1e-9)
-    lead = rows.table["position"][apex] - neutral
-    return Candidate(int(rows.table["time_us"][apex]), lead, np.asarray(direction, np.float32))
+    """What is soon back where it came from is measured from a line between the two; anything else from the baseline."""
+    time_us, position = int(rows.table["time_us"][row]), rows.table["position"][row]
+    away, drift = bump(rows, time_us)
+    direction = _direction(away)
+    if abs(np.vdot(drift, direction)) < C.returns * np.vdot(away, direction):
+        drift = drift / np.float32(sum(AFTER) / 2 - sum(BEFORE) / 2)
+        brief = Candidate(time_us, True, away, drift, direction)
+        if brief.lasts_s(rows) < C.brief_s:
+            return brief
+    away = position - baseline(rows, time_us)
+    return Candidate(time_us, False, away, np.zeros_like(away), _direction(away))
+
+
+def _direction(away: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of what action units make of it, length 1."""
+    part = explained(away.reshape(-1), FLAT).reshape(away.shape)
+    return np.asarray(part / max(float(np.sqrt((part**2).sum())), 1e-9), np.float32)
 
 
 def _saturated(away: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -27,63 +27,76 @@ class Constants:
     """A new reference is chosen whenever stream time passes a multiple of this."""
     reference_s: float = 2.0
     """It is chosen among the frames of this long before."""
-    baseline_s: float = 1.5
+    baseline_s: float = 1.35
     """What a ROI's position is compared with: its median over this long before."""
-    smooth_s: float = 0.05
-    """A ROI's position is averaged over this long before; at 30 frames/s that is two frames."""
+    ahead_s: float = 0.38
+    """How long after a frame its novelty is known."""
+    closing: float = 0.1
+    """Eyes whose opening shrank by this share are closing …"""
+    closure: float = 0.35
+    """… and by this one, blink."""
 
     # Candidates.
-    novelty: float = 0.003
-    """A candidate moves some ROI by this much, as the cheap flow sees it."""
-    noise_factor: float = 5.0
-    """… and by this many standard deviations of what it did before, along the very direction of the candidate."""
-    saturation: float = 0.04
-    """No ROI counts for more, so that one whose flow went astray does not decide alone."""
-    dominance_s: float = 0.12
+    novelty: float = 0.0045
+    """A candidate moves the face by this much along some action unit."""
+    saturation: float = 0.12
+    """No ROI counts for more, so that one that was followed astray does not decide alone."""
+    dominance_s: float = 0.1
     """An apex is the largest movement this long before and after it."""
-    delay_s: float = 0.5
-    """An apex is judged this long after it, or later, once the movement has decayed."""
-    wait_s: float = 2.5
+    returns: float = 0.5
+    """What ends this near to where it began, as a share of its size, is back at neutral."""
+    wait_s: float = 3.3
     """An apex that has not decayed by then does not return to neutral."""
-    rise_s: float = 1.8
+    rise_s: float = 1.5
     """An apex that did not rise within this long is drift."""
-    decay: float = 0.4
+    decay: float = 0.35
     """What is left of a movement that counts as decayed; also how deep a valley parts two expressions."""
     held: float = 1.25
     """Peaks of one movement that is held differ by no more than this factor."""
-    undecided: float = 0.5
-    """What may be left of a movement, as the fine flow sees it, when the cheap one sees it decayed."""
+    brief_s: float = 0.62
+    """What is over within this long may be a micro-expression; feet are not known to the frame yet."""
 
     # Judgement.
-    amplitude: float = 0.006
-    """An expression moves some ROI by this much, as the fine flow sees it."""
+    steady_s: float = 0.07
+    """Positions are averaged over this long before they are judged."""
+    score: float = 6.3
+    """Action units explain a movement of this many standard deviations of its channels' noise …"""
+    likeness: float = 0.7
+    """… and this share of it."""
+    amplitude: float = 0.0035
+    """An expression moves some ROI by this much."""
+    long_score: float = 12.0
+    long_amplitude: float = 0.012
+    """What does not come back at once asks for more, because drift does not come back either."""
+    alone_s: float = 0.6
+    """Around an expression, this long before and after it, …"""
+    alone: float = 0.4
+    """… movement of this share of its size …"""
+    alone_share: float = 0.25
+    """… fills no more than this share of the time: who talks moves on and on."""
+    noise_floor: float = 0.0008
+    """No channel is believed to be quieter."""
+    noise_lag_s: float = 0.2
+    """Noise is what a channel changes by within this long: the time in which a micro-expression comes."""
+    misfit: float = 3.0
+    """Skin whose brightness differs by this much, percent, …"""
+    misfit_factor: float = 2.0
+    """… and by this much more than usual, is hidden."""
     micro_s: float = 0.5
     """A micro-expression lasts no longer, from onset to offset."""
-    shortest_s: float = 0.1
+    shortest_s: float = 0.15
     """Nothing on a face is over sooner."""
-    foot: float = 1.05
+    foot: float = 1.0
     """The foot of a flank lies this many 20-to-60 % rise times beyond its 20 % point (1.1 for a raised cosine, 0.5 for
     a straight line)."""
     margin_s: float = 0.1
-    """Neutral is looked for this long before the onset and beyond."""
+    """Quiet begins this long before the onset and after the offset."""
     neutral_s: float = 0.4
-    """… and no further back than this."""
+    """The curve of a window shows so much before and after it."""
     longest_gap_s: float = 0.15
     """Frames further apart than this leave a hole in which anything could have happened."""
-    fine_fps: float = 60.0
-    """Fine flow is computed at most this often; at higher rates every second or third frame does."""
-    closure: float = 0.35
-    """An eye whose opening shrinks by this share blinks."""
     head_turn_deg: float = 6.0
     """Turning the head by more between neutral and apex explains anything."""
-    stable_share: float = 0.6
-    """Bone that moves by this share of the expression means that the head was not explained."""
-    brightness: float = 0.06
-    """Mean brightness changes by this share: the light changed, not the face."""
-    occlusion: float = 0.2
-    """Share of grey-level variance that neutral, moved by the flow, fails to explain: something else is in sight."""
-    speech_share: float = 0.35
-    """A mouth that is active for this share of the time around a candidate talks."""
     selected: int = 8
     """Frames handed to the recognizer."""
 
@@ -91,6 +104,11 @@ class Constants:
     def record_s(self) -> float:
         """What the position of a ROI in one frame rests on."""
         return self.grid_s + self.reference_s
+
+    @property
+    def delay_s(self) -> float:
+        """An apex is judged this long after it, or later, once the movement has decayed."""
+        return self.ahead_s + self.dominance_s
 
     @property
     def rows_s(self) -> float:

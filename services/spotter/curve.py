@@ -14,6 +14,12 @@ LOW: Final = 0.2
 HIGH: Final = 0.6
 """Shares of the height between which a flank is taken to be straight."""
 
+DURATIONS: Final = np.linspace(0.06, 0.42, 25)
+"""Of the rises and falls that are fitted, seconds."""
+
+VISIBLE: Final = 0.13
+"""The share of a rise after which it can be seen: 2 % of the height."""
+
 TO_SIGMA: Final = 1.4826
 """From the median absolute deviation to the standard deviation of a normal distribution."""
 
@@ -31,18 +37,13 @@ class Peak:
     start: int
 
 
-def peak(curve: Floats, size: Floats, apex: int) -> Peak:
-    """The peak at `apex`.
-
-    curve: along the peak's own direction, where its own noise favours it; size: in any direction, the same for all
-    peaks. What comes before or later may be a little larger: a movement that is held has many peaks.
-    """
-    low = C.decay * curve[apex]
+def peak(curve: Floats, apex: int) -> Peak:
+    """The peak at `apex`. What comes before or later may be a little larger: a movement that is held has many peaks."""
+    low, high = C.decay * curve[apex], C.held * curve[apex]
     before, after = curve[:apex][::-1], curve[apex + 1 :]
-    rose, larger_before = _first(before <= low), _first(size[:apex][::-1] > C.held * size[apex])
-    fell, larger_after = _first(after <= low), _first(size[apex + 1 :] > C.held * size[apex])
+    rose, fell = _first(before <= low), _first(after <= low)
     start = max(apex - 1 - rose, 0)
-    if larger_before < rose or larger_after < fell:
+    if _first(before > high) < rose or _first(after > high) < fell:
         return Peak("part", start)
     if rose > len(before):
         return Peak("drift", start)
@@ -67,9 +68,29 @@ def feet(times: Floats, curve: Floats, apex: int) -> tuple[float, float]:
     )
 
 
+def fitted_feet(times: Floats, curve: Floats, apex: int) -> tuple[float, float]:
+    """The same for a brief movement, by least squares: minimum-jerk rises and falls (Flash & Hogan, "The coordination of
+    arm movements", J. Neuroscience 5(7), 1985) of several durations. Noise of single frames matters less to it."""
+    since = times - times[apex]
+    return times[apex] - _fitted(-since[: apex + 1], curve[: apex + 1]), times[apex] + _fitted(
+        since[apex:], curve[apex:]
+    )
+
+
+def _fitted(since: Floats, flank: Floats) -> float:
+    """From the apex to the foot, seconds; since: 0 or more, from the apex."""
+    near = since <= DURATIONS[-1]
+    left = 1 - np.clip(since[near] / DURATIONS[:, None], 0, 1)  # [D, n]
+    shape = left**3 * (10 - 15 * left + 6 * left**2)
+    best = int(((shape @ flank[near]).clip(0) ** 2 / (shape**2).sum(1)).argmax())
+    return float(DURATIONS[best]) * (1 - VISIBLE)
+
+
 def _foot(times: Floats, fall: Floats) -> float:
     """Times ascend, `fall` begins at the peak."""
     top = fall[0]
+    if fall.min() > HIGH * top:
+        return float(times[-1])
     low = max(LOW * top, float(fall.min()))
     high_at, low_at = _crossing(times, fall, HIGH * top), _crossing(times, fall, low)
     rate = (low_at - high_at) / max(HIGH - low / top, 0.05)  # seconds a height

@@ -19,8 +19,8 @@ from services.spotter.constants import CONSTANTS as C
 from services.spotter.constants import DETECTOR_VERSION, LOOK_BACK_S
 from services.spotter.judge import judge
 from services.spotter.reading import Face, read
-from services.spotter.rows import Rows
-from services.spotter.signal import SECOND, Signal
+from services.spotter.rows import SECOND, Rows
+from services.spotter.signal import Signal
 from services.spotter.window import build
 
 __all__ = ["DETECTOR_VERSION", "LOOK_BACK_S", "Detector", "Step"]
@@ -118,7 +118,9 @@ class Detector:
         still_open = []
         for candidate in self._open:
             peak, start_us = candidate.peak(self._rows)
-            if peak.phase == "decayed":
+            if candidate.brief:
+                self._judge(candidate, message, step)
+            elif peak.phase == "decayed":
                 self._decayed.append(candidate)
                 # Of a movement that is held, the first peak speaks for all.
                 others = (other.apex_us for other in self._decayed + self._open if other is not candidate)
@@ -138,7 +140,7 @@ class Detector:
             step.dismissed.clear()
 
     def _judge(self, candidate: Candidate, message: frame_pb2.FaceFrame, step: Step) -> None:
-        found = judge(self._rows, candidate, self._fine)
+        found = judge(self._rows, candidate)
         if isinstance(found, str):
             step.dismissed.append(found)
         else:
@@ -149,6 +151,7 @@ class Detector:
         newest_us = self._newest_us()
         step = Step("end", newest_us if newest_us is not None else message.end.last_seen.time_us)
         if newest_us is not None:
+            self._signal.finish()
             self._open += due(self._rows, newest_us - int(C.delay_s * SECOND), newest_us)
             self._open = [candidate for candidate in self._open if candidate.peak(self._rows)[0].phase == "decayed"]
             self._decide(message, step)

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from services.motion.rois import REGIONS, ROIS
 
+SECOND: Final = 1_000_000
+"""Microseconds."""
+
 THUMB_PX: Final = 16
 """Side of the thumbnail that typical frames are told by."""
 
@@ -17,7 +20,12 @@ ROW: Final = np.dtype(
         ("index", "u8"),
         ("position", "f4", (len(ROIS), 2)),  # of each ROI since the present reference, outer-eye distances
         ("magnitude", "f4", (len(REGIONS),)),  # of each region since its baseline
-        ("novelty", "f4"),  # largest among the ROIs that count
+        ("misfit", "f4", (len(ROIS),)),  # how badly its skin was found again, see Displacement
+        (
+            "novelty",
+            "f4",
+        ),  # against before and after, along the action unit that explains it best; known `ahead_s` later
+        ("shut", "?"),  # the eyes are closing or closed, and no lid's motion has been taken out yet
         ("opening", "f4", (2,)),
         ("brightness", "f4"),
         ("turn", "f4", (2,)),

@@ -1,32 +1,33 @@
 """From faces to positions: where every ROI of every frame lies relative to neutral, and how new that is.
 
-    frame ── cheap flow from the reference ── head removed ── position of each ROI
-                 ▲                                                  │ less its median over the last baseline_s
-    typical frame of the last reference_s,                          ▼
+    frame ── points followed from the reference ── head removed ── position of each ROI
+                 ▲                                                  │ blinks taken out; against shortly before and
+    median of typical frames of the last reference_s,               ▼ after; projected on the action units
     chosen anew on a grid of stream time                        novelty
 
-When the reference changes, positions of earlier rows are carried over by the flow from the old one to the new one, so
+When the reference changes, positions of earlier rows are carried over by the motion from the old one to the new one, so
 a movement that straddles the change stays whole. No row rests on more than `record_s` of the stream before it.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.motion.displacement import Sampler
-from services.motion.flow import Flow
+from services.motion.displacement import Tracker
+from services.motion.flow import Image, evenly_lit
 from services.motion.rois import REGIONS, ROI_INDEX, ROIS
+from services.motion.templates import FLAT
+from services.spotter.blink import LIDS, lids, take_out_blink
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.reading import Face, decode
-from services.spotter.rows import THUMB_PX, Kept, Rows
+from services.spotter.rows import SECOND, THUMB_PX, Kept, Rows
 
-SECOND: Final = 1_000_000
-
-LIDS: Final = np.array([roi.name.startswith("lid_") for roi in ROIS])
-"""[R] ROIs that blink."""
+BEFORE: Final = (-0.5, -0.28)
+NOW: Final = (-0.034, 0.034)
+AFTER: Final = (0.26, C.ahead_s)
+"""Seconds from a row to those that it is compared with. A micro-expression is over in half a second."""
 
 BASELINE_ROWS: Final = 25
 """Rows that a median is taken of: enough, and the same work at any frame rate."""
@@ -39,21 +40,12 @@ REGION_MEAN: Final = np.array(
 assert all(name in ROI_INDEX for names in REGIONS.values() for name in names)
 
 
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """The frame that flow is measured from."""
-
-    picture: NDArray[np.uint8]
-    sampler: Sampler
-
-
 class Signal:
     """Fills rows. Its state is the reference; everything else lies in the rows."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self._flow = Flow("cheap")
-        self._reference: Reference | None = None
+        self._reference: Tracker | None = None
 
     def add(self, face: Face) -> NDArray[np.float32]:
         """Takes one more frame, later than all before it; returns the magnitude of each region, [regions] float32,
@@ -62,37 +54,66 @@ class Signal:
         if self._reference is None or face.time_us // _GRID_US != int(rows.table["time_us"][-1]) // _GRID_US:
             self._change_reference(face)
         assert self._reference is not None
-        moved = self._reference.sampler(self._flow(self._reference.picture, face.picture))
+        moved = self._reference(evenly_lit(face.picture))
         row = rows.append(face.time_us, Kept(face.jpeg, face.landmarks))
-        row["index"], row["position"] = face.index, moved.rois
+        row["index"], row["position"], row["misfit"] = face.index, moved.rois, moved.misfit
+        row["position"][LIDS] = lids(face.landmarks)
         row["opening"], row["brightness"], row["turn"] = face.opening, face.brightness, face.turn
         row["thumb"] = cv2.resize(face.picture, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA).reshape(-1)
-        away = smooth(rows, face.time_us) - baseline(rows, face.time_us)
-        length = np.sqrt((away * away).sum(1))
-        row["magnitude"] = magnitude = np.asarray(REGION_MEAN @ length, np.float32)
-        row["novelty"] = length[~LIDS].max()
-        return magnitude
+        away = row["position"] - baseline(rows, face.time_us)
+        row["magnitude"] = magnitude = REGION_MEAN @ np.sqrt((away * away).sum(1))
+        take_out_blink(rows)
+        self._settle(int(rows.table["time_us"][-2]) if len(rows) > 1 else face.time_us, face.time_us)
+        return np.asarray(magnitude, np.float32)
+
+    def _settle(self, after_us: int, until_us: int) -> None:
+        """Novelty of the rows for which those two times have just come into sight."""
+        rows, ahead = self._rows, int(C.ahead_s * SECOND)
+        window = rows.since(after_us - ahead, until_us - ahead)
+        for time_us, row in zip(rows.table["time_us"][window], rows.table[window], strict=True):
+            row["novelty"] = (FLAT @ bump(rows, int(time_us))[0].reshape(-1)).max()
+
+    def finish(self) -> None:
+        """The stream is over: novelty of the last rows, from what there is."""
+        if len(self._rows):
+            newest = int(self._rows.table["time_us"][-1])
+            self._settle(newest, newest + int(C.ahead_s * SECOND))
 
     def _change_reference(self, face: Face) -> None:
-        """To the most typical frame of the last `reference_s` before the grid line: the one whose thumbnail is nearest
-        to the median of all. A movement that fills less than half of that time is never typical."""
+        """To the median of the most typical frames of the last `reference_s` before the grid line: those whose thumbnails
+        are nearest to the median of all. A movement that fills less than half of that time is never typical."""
         grid_us = face.time_us // _GRID_US * _GRID_US
         window = self._rows.since(grid_us - int(C.reference_s * SECOND), grid_us)
-        picture, landmarks = face.picture, face.landmarks
+        picture, landmarks = evenly_lit(face.picture), face.landmarks
         if window.start < window.stop:
-            chosen = window.start + _typical(self._rows.table["thumb"][window])
-            landmarks = self._rows.kept[chosen].landmarks
-            picture = _decoded(self._rows.kept[chosen].jpeg)
+            kept = [self._rows.kept[window.start + at] for at in _typical(self._rows.table["thumb"][window])]
+            landmarks = kept[0].landmarks
+            picture = _median([evenly_lit(_decoded(each.jpeg)) for each in kept], landmarks)
         if self._reference is not None and len(self._rows):
-            shift = self._reference.sampler(self._flow(self._reference.picture, picture)).rois
-            self._rows.table["position"] -= shift
-        self._reference = Reference(picture, Sampler(landmarks))
+            self._rows.table["position"][:, ~LIDS] -= self._reference(picture).rois[~LIDS]
+        self._reference = Tracker(picture, landmarks)
 
 
-def smooth(rows: Rows, time_us: int) -> NDArray[np.float32]:
-    """[R, 2]: position at that time, averaged over the last `smooth_s`."""
-    window = rows.since(time_us - int(C.smooth_s * SECOND), time_us)
-    return np.asarray(rows.table["position"][window].mean(0), np.float32)
+def bump(rows: Rows, time_us: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """How far the face is from where it was shortly before and will be shortly after, and how far those two are apart.
+
+    Returns [R, 2] each, outer-eye distances; the first is 0 where one of them is not known.
+    """
+    before, now, after = (
+        _mean(rows, time_us + int(low * SECOND), time_us + int(high * SECOND)) for low, high in (BEFORE, NOW, AFTER)
+    )
+    if before is None or now is None or after is None:
+        return np.zeros((len(ROIS), 2), np.float32), np.zeros((len(ROIS), 2), np.float32)
+    return now - (before + after) / 2, after - before
+
+
+def _mean(rows: Rows, low_us: int, high_us: int) -> NDArray[np.float32] | None:
+    window = rows.since(low_us - 1, high_us)
+    table = rows.table[window]
+    position = table["position"]
+    if table["shut"].any():
+        position = position[~table["shut"]]
+    return position.mean(0) if len(position) else None
 
 
 def baseline(rows: Rows, time_us: int) -> NDArray[np.float32]:
@@ -104,8 +125,22 @@ def baseline(rows: Rows, time_us: int) -> NDArray[np.float32]:
     return np.asarray(np.sort(picked, axis=0)[len(picked) // 2], np.float32)
 
 
-def _typical(thumbs: NDArray[np.float32]) -> int:
-    return int(np.abs(thumbs - np.median(thumbs, axis=0)).sum(1).argmin())
+def _typical(thumbs: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Three of them, the most typical first; fewer when there are fewer."""
+    return np.abs(thumbs - np.median(thumbs, axis=0)).sum(1).argsort(kind="stable")[:3]
+
+
+def _median(pictures: list[Image], landmarks: NDArray[np.float32]) -> Image:
+    """The median of three pictures, aligned to the first; of fewer, the first."""
+    if len(pictures) < 3:
+        return pictures[0]
+    first, tracker = pictures[0], Tracker(pictures[0], landmarks)
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    second, third = (
+        cv2.warpAffine(each, tracker(each).similarity(), each.shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
+        for each in pictures[1:]
+    )
+    return np.maximum(np.minimum(first, second), np.minimum(np.maximum(first, second), third))
 
 
 def _decoded(jpeg: bytes) -> NDArray[np.uint8]:

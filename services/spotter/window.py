@@ -13,9 +13,8 @@ from services.spotter.constants import CONSTANTS as C
 from services.spotter.constants import DETECTOR_VERSION
 from services.spotter.judge import Expression
 from services.spotter.reading import decode
-from services.spotter.rows import Rows
+from services.spotter.rows import SECOND, Rows
 from services.spotter.select import select
-from services.spotter.signal import SECOND
 
 
 def build(

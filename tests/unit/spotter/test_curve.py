@@ -38,13 +38,13 @@ def test_phases_of_a_peak() -> None:
     times = np.arange(0, 4, 1 / 30)
     one = bump(times, 0.5, 0.8, 1.1)
     top = int(one.argmax())
-    assert peak(one, one, top).phase == "decayed"
-    assert peak(one[: top + 2], one[: top + 2], top).phase == "open"
-    assert peak(one[top - 2 :], one[top - 2 :], 2).phase == "drift"
+    assert peak(one, top).phase == "decayed"
+    assert peak(one[: top + 2], top).phase == "open"
+    assert peak(one[top - 2 :], 2).phase == "drift"
     larger = one + 2 * bump(times, 0.85, 1.3, 1.8)
-    assert peak(larger, larger, top).phase == "part"
+    assert peak(larger, top).phase == "part"
     apart = one + 2 * bump(times, 1.3, 1.6, 1.9)
-    assert peak(apart, apart, top).phase == "decayed"
+    assert peak(apart, top).phase == "decayed"
 
 
 def test_spread_ignores_a_movement_among_quiet_values() -> None:
