@@ -52,12 +52,7 @@ class Plate:
         linear = scale * np.eye(2)
         self.to_frame = np.column_stack([linear @ to_still[:, :2], centre])  # from the face's coordinates
         place = np.column_stack([linear, np.array(centre) - linear @ to_still[:, 2]])  # from the still
-        picture: Any = still.picture
-        if scale < 1:
-            picture = cv2.GaussianBlur(picture, (0, 0), 0.5 * np.sqrt(1 / scale**2 - 1) + 1e-3)
-        self.picture: Picture = np.asarray(
-            cv2.warpAffine(picture, place, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101), np.uint8
-        )
+        self.picture = _put(still.picture, place, size)
         self.sheets, self.size, self.eye_distance, self.roll = sheets, size, eye_distance, turn
         self._from_frame = cv2.invertAffineTransform(self.to_frame)
         self._box = self._face_box()
@@ -180,7 +175,20 @@ class Plate:
 
     @staticmethod
     def _sample(picture: Picture, pixels: Single, how: int = cv2.INTER_LANCZOS4) -> Picture:
-        return sample(picture, pixels, how, cv2.BORDER_REFLECT_101)
+        return sample(picture, pixels, how)
+
+
+def _put(still: Picture, place: Array, size: tuple[int, int]) -> Picture:
+    """The still in a frame. What lies beyond it continues its border, blurred: mirrored, it would be taken for more
+    faces. place: [2, 3] affine from still to frame; size: (width, height)."""
+    picture: Any = still
+    scale = place[0, 0]
+    if scale < 1:
+        picture = cv2.GaussianBlur(picture, (0, 0), 0.5 * np.sqrt(1 / scale**2 - 1) + 1e-3)
+    inside = cv2.warpAffine(np.full(still.shape[:2], 255, np.uint8), place, size, flags=cv2.INTER_NEAREST)
+    frame = cv2.warpAffine(picture, place, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    beyond = cv2.GaussianBlur(frame, (0, 0), 15)
+    return np.where(inside[..., None] > 0, frame, beyond).astype(np.uint8)
 
 
 def invert(field: Single) -> Single:
