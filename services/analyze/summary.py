@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from services.analyze.events import Mark
 
-_LIBRARIES: Final = ("mediapipe", "numpy", "opencv-python", "torch", "protobuf")
+_LIBRARIES: Final = ("mediapipe", "numpy", "opencv-contrib-python", "torch", "protobuf")
 
 T = TypeVar("T")
 
