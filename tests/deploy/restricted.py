@@ -1,4 +1,4 @@
-"""The restricted Pod Security Standard (https://kubernetes.io/docs/concepts/security/pod-security-standards/), as a check."""
+"""The restricted Pod Security Standard as a check: https://kubernetes.io/docs/concepts/security/pod-security-standards/."""
 
 from collections.abc import Iterator
 from typing import Any, Final

@@ -1,0 +1,1 @@
+"""What it takes to run microex: images, manifests, rules, dashboards."""
