@@ -157,6 +157,11 @@ def dead_letter(record: Record, error: MicroexError, service: str) -> dead_lette
     )
 
 
+def kind_name(kind: window_pb2.Kind.ValueType) -> str:
+    """ "micro" or "macro"."""
+    return window_pb2.Kind.Name(kind).removeprefix("KIND_").lower()
+
+
 def now_us() -> int:
     """UTC, microseconds since the Unix epoch."""
     return time.time_ns() // 1000

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from microex.v1 import graph_pb2, recognizer_pb2, recognizer_pb2_grpc, window_pb2
+from services.common import wire
 from services.common.errors import Fatal, MicroexError, Poison, Retryable
 
 _SIDES: Final = {graph_pb2.SIDE_LEFT: "left", graph_pb2.SIDE_RIGHT: "right", graph_pb2.SIDE_BOTH: "both"}
@@ -99,7 +100,7 @@ def show(graph: graph_pb2.AuGraph, as_json: bool) -> None:
 
 
 def _table(graph: graph_pb2.AuGraph) -> Table:
-    kind = window_pb2.Kind.Name(graph.kind).removeprefix("KIND_").lower()
+    kind = wire.kind_name(graph.kind)
     emotions = "  ".join(f"{c.label} {c.probability:.2f}" for c in graph.emotion.probabilities)
     at = " / ".join(f"{moment.time_us / 1e6:.3f}" for moment in (graph.onset, graph.apex, graph.offset))
     edges = sorted(graph.edges, key=lambda edge: -edge.weight)[:_EDGES_SHOWN]

@@ -3,7 +3,8 @@
 from collections import OrderedDict
 from typing import Final
 
-from microex.v1 import graph_pb2, stream_pb2, window_pb2
+from microex.v1 import graph_pb2, stream_pb2
+from services.common import wire
 from services.recognizer import metrics
 
 REMEMBERED: Final = 65_536
@@ -30,7 +31,7 @@ class Detections:
 
 def _count(graph: graph_pb2.AuGraph) -> None:
     session, camera, emotion = graph.stream.session, graph.stream.camera, graph.emotion
-    kind = window_pb2.Kind.Name(graph.kind).removeprefix("KIND_").lower()
+    kind = wire.kind_name(graph.kind)
     metrics.DETECTIONS.labels(session, camera, kind, emotion.label).inc()
     metrics.LATEST.labels(session, camera).set_to_current_time()
     metrics.CONFIDENCE.labels(session, camera).observe(max((c.probability for c in emotion.probabilities), default=0.0))

@@ -38,7 +38,7 @@ class Pipeline:
             if self._cache:
                 await self._cache.put(window, graph)
         graph.stages.recognized_us = wire.now_us()
-        metrics.PREDICTIONS.labels(graph.emotion.label, window_pb2.Kind.Name(graph.kind)).inc()
+        metrics.PREDICTIONS.labels(graph.emotion.label, wire.kind_name(graph.kind)).inc()
         return graph
 
     def _check_consent(self, window: window_pb2.ApexWindow) -> None:

@@ -193,7 +193,7 @@ class Lanes:
             window.stages.published_us = message.stages.published_us
             window.stages.spotted_us = wire.now_us()
             await self._publish(window, lane.key, trace)
-            kind = window_pb2.Kind.Name(window.kind).removeprefix("KIND_").lower()
+            kind = wire.kind_name(window.kind)
             metrics.WINDOWS.labels(window.stream.session, window.stream.camera, kind).inc()
             metrics.DELAY_SECONDS.observe((now_us - window.apex.time_us) / 1e6)
         if result.step.outcome == "analysed":
