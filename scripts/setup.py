@@ -1,7 +1,7 @@
 """Prepares a checkout on Debian or Ubuntu, with nothing there but Python 3.11+: `python3 -m scripts.setup WHAT`.
 
     demo     .venv with the locked packages, and the system libraries that MediaPipe and OpenCV load
-    test     that, and what the tests start: Apache Kafka with its Java, an RTSP server
+    test     that, and what the tests start: Apache Kafka with its Java, an RTSP server; and the tools that check deploy/
     kafka    Apache Kafka with its Java only
 
 Says what it does, does nothing twice, and installs Debian packages only as root; else it names the command and stops.
@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from scripts import broker
+from scripts import broker, tools
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 VENV: Final = ROOT / ".venv"
@@ -61,6 +61,8 @@ KAFKA: Final[dict[str, Callable[[], bool]]] = {
     "maven": lambda: shutil.which("mvn") is not None,
 }
 
+GO: Final[dict[str, Callable[[], bool]]] = {"golang-go": lambda: shutil.which("go") is not None}
+
 RTSP_SERVER: Final[dict[str, Callable[[], bool]]] = {
     name: lambda name=name: has_package(name)  # type: ignore[misc]
     for name in (
@@ -80,6 +82,11 @@ def main(what: str) -> None:
     if what != "demo" and not broker.JARS.exists():
         say("Apache Kafka's jars in .cache")
         broker.fetch()
+    if what == "test":
+        if os.geteuid() == 0:
+            install_debian(GO)  # nobody else is kept from the other tests for want of it
+        say("tools that check deploy/, in .cache")
+        tools.main()
 
 
 def install_debian(packages: dict[str, Callable[[], bool]]) -> None:

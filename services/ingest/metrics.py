@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from microex.v1 import frame_pb2
 from services.ingest.account import Account
 from services.ingest.camera import Camera
 
@@ -23,6 +24,12 @@ _COUNTERS = {
     "reconnects": "Times that a live source was opened again.",
 }
 _REASONS = {"frames_dropped": "reason", "faces_dropped": "reason", "messages": "outcome", "streams_ended": "reason"}
+_ZEROS = {
+    "frames_dropped": dict.fromkeys(("behind", "undecodable", "time", "shutdown", "consent", "failed"), 0),
+    "faces_dropped": dict.fromkeys(("small", "pose", "blur"), 0),
+    "streams_ended": dict.fromkeys(frame_pb2.End.Reason.keys()[1:], 0),
+}
+"""Reasons are there from the start: an increase from nothing is none to Prometheus."""
 _LABELS = ["session", "camera"]
 
 
@@ -57,12 +64,12 @@ def _values(camera: Camera, account: Account) -> dict[str, int | dict[str, int]]
         "frames_captured": account.captured,
         "frames_with_face": account.with_face,
         "frames_without_face": account.without_face,
-        "frames_dropped": dict(account.dropped),
+        "frames_dropped": _ZEROS["frames_dropped"] | account.dropped,
         "faces_seen": account.faces_seen,
         "faces_published": account.faces_published,
-        "faces_dropped": dict(account.faces_dropped),
+        "faces_dropped": _ZEROS["faces_dropped"] | account.faces_dropped,
         "messages": camera.publisher.settled(),
-        "streams_ended": dict(camera.ends.copy()),
+        "streams_ended": _ZEROS["streams_ended"] | camera.ends.copy(),
         "failures": camera.failures,
         "reconnects": camera.reconnects,
     }

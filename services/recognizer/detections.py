@@ -36,8 +36,7 @@ def _count(graph: graph_pb2.AuGraph) -> None:
     metrics.LATEST.labels(session, camera).set_to_current_time()
     metrics.CONFIDENCE.labels(session, camera).observe(max((c.probability for c in emotion.probabilities), default=0.0))
     for unit in graph.aus:
-        if unit.active:
-            metrics.AU_ACTIVATIONS.labels(unit.au, session, camera).inc()
+        metrics.AU_ACTIVATIONS.labels(unit.au, session, camera).inc(unit.active)  # rows of a heat map, active or not
     _time(graph.stages)
 
 

@@ -82,7 +82,7 @@ def test_every_panel_says_what_it_means_and_its_unit(name: str) -> None:
     board = boards.load(name)
     assert board["description"] and board["uid"].startswith("microex-")
     for panel in boards.panels(name):
-        assert re.search(r"\w\. Unit: [^.]+\.$", panel["description"]), panel["title"]
+        assert re.search(r"[\w)]\. Unit: [^.]+\.$", panel["description"]), panel["title"]
         assert panel["type"] == "heatmap" or panel["fieldConfig"]["defaults"]["unit"]
         assert panel["datasource"]["uid"] == "${source}"
     numbers = [panel["id"] for panel in board["panels"]]
