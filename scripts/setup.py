@@ -1,7 +1,7 @@
 """Prepares a checkout on Debian or Ubuntu, with nothing there but Python 3.11+: `python3 -m scripts.setup WHAT`.
 
     demo     .venv with the locked packages, and the system libraries that MediaPipe and OpenCV load
-    test     that, and what the tests start: Apache Kafka with its Java, an RTSP server; and the tools that check deploy/
+    test     that, what the tests start (Apache Kafka with its Java, an RTSP server), and the tools that check deploy/
     kafka    Apache Kafka with its Java only
 
 Says what it does, does nothing twice, and installs Debian packages only as root; else it names the command and stops.
