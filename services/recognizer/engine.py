@@ -25,7 +25,7 @@ class Engine:
     """
 
     def __init__(self, settings: ModelSettings) -> None:
-        self.device = _device(settings.device)
+        self.device = choose_device(settings.device)
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
         loaded = weights.load(settings.model_weights)
@@ -86,7 +86,8 @@ def _try_read(window: window_pb2.ApexWindow) -> MotionTensor | Poison:
         return error
 
 
-def _device(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
+    """ "cpu", "cuda" or "auto", a GPU where there is one. Raises Fatal for a GPU that is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
