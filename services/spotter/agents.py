@@ -88,7 +88,13 @@ class Spotting:
 
     def not_ready(self) -> str | None:
         """Why the service is not ready; None when it is."""
-        return None if self.joined else "not a member of the consumer group yet"
+        if not self.joined:
+            return "not a member of the consumer group yet"
+        # What aiokafka knows of the group: it forgets a coordinator that does not answer heartbeats, and its own
+        # membership when it learns that it was put out.
+        coordinator = self.app.consumer._thread._consumer._coordinator
+        known = coordinator.coordinator_id is not None and coordinator.generation >= 0
+        return None if known else "lost sight of the consumer group"
 
     async def read(self, stream: Any) -> None:
         """The agent: hand every record to its lane."""
