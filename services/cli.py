@@ -16,11 +16,13 @@ COMMANDS: Final = {
     "export": ("services.analyze.cli", "Write a session's results from Kafka to files."),
     "forget": ("services.admin", "Delete a session's windows, graphs and cached answers."),
     "ingest": ("services.ingest.cli", "Publish the faces that cameras see to Kafka."),
+    "model-info": ("services.recognizer.cli", "Print parameters, operations and latency of each part of STAG."),
     "recognize": ("services.recognizer.cli", "Ask a running recognizer about stored windows."),
     "recognizer": ("services.recognizer.cli", "Run STAG over gRPC and on Kafka's apex windows."),
     "spotter": ("services.spotter.cli", "Find expressions in the faces on Kafka."),
     "synth": ("services.lab.synth.cli", "Make labelled videos, clips and flow images from still faces."),
     "topics": ("services.admin", "Create and list the Kafka topics."),
+    "train": ("services.lab.cli", "Train STAG on generated clips."),
 }
 """Name of a command to the module that defines it, and its line in the overview."""
 
@@ -30,10 +32,12 @@ EXTRAS: Final = {
     "export": "export",
     "forget": "recognizer",
     "ingest": "ingest",
+    "model-info": "recognizer",
     "recognize": "recognizer",
     "recognizer": "recognizer",
     "spotter": "spotter",
     "synth": "lab",
+    "train": "lab",
 }
 """Which extra of the package a command needs."""
 
@@ -55,7 +59,7 @@ class Commands(click.Group):
             raise click.ClickException(
                 f"`microex {name}` needs the package {error.name}: pip install 'microex[{EXTRAS[name]}]'"
             ) from error
-        command = getattr(module, name)
+        command = getattr(module, name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

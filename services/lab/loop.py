@@ -63,8 +63,12 @@ class Loop:
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next step depends on."""
-        parts = {"network": self.network, "average": self.average, "optimiser": self._optimiser}
-        return {"step": self.step} | {name: part.state_dict() for name, part in parts.items()}
+        return {
+            "step": self.step,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The reverse."""

@@ -105,7 +105,7 @@ def _learn(loop: Loop, task: Task, stored: Clips | None, progress: Progress) -> 
         if loop.step % _LOOK == 0 or loop.step == recipe.steps:
             if not torch.isfinite(loss):
                 raise Fatal("training went astray: the loss is no number", step=loop.step)
-            progress(f"loss {float(loss):.3f}", loop.step, recipe.steps)
+            progress("training", loop.step, recipe.steps)
         if loop.step % recipe.checkpoint == 0 and loop.step < recipe.steps:
             state = loop.state_dict() | {"task": task.digest(), "seconds": before + time.monotonic() - started}
             with whole(file) as part:

@@ -1,11 +1,15 @@
 """Shared by the tests of `microex evaluate`."""
 
+from dataclasses import replace
+
 import pytest
 
-from services.lab import baselines
+from services.lab import baselines, train
 
 
 @pytest.fixture(autouse=True)
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the CNN learns is tested elsewhere; here it only takes part."""
+    """What the CNN learns is tested elsewhere; here it only takes part. STAG learns enough for images this plain."""
     monkeypatch.setattr(baselines, "STEPS", 5)
+    monkeypatch.setattr(train, "SEEDS", 1)
+    monkeypatch.setattr(train, "SCRATCH", replace(train.SCRATCH, steps=30, batch=16, rate=2e-3, warmup=3))
