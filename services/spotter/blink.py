@@ -9,48 +9,67 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.motion.convention import EYE_DISTANCE_PX
+from services.motion.convention import (
+    EYE_DISTANCE_PX,
+    LANDMARKS,
+    LEFT_EYE_INNER,
+    LEFT_EYE_OUTER,
+    RIGHT_EYE_INNER,
+    RIGHT_EYE_OUTER,
+)
 from services.motion.rois import ROIS
 from services.spotter.constants import CONSTANTS as C
-from services.spotter.rows import SECOND, Rows
+from services.spotter.rows import OPEN, SECOND, SHUT, TAKEN_OUT, Rows
 
 LIDS: Final = np.array([roi.name.startswith("lid_") for roi in ROIS])
 """[R] ROIs that blink."""
 
 
-_LID_POINTS: Final = np.array([roi.landmarks[:3] for roi, lid in zip(ROIS, LIDS, strict=True) if lid])
-_CORNERS: Final = np.array([(33, 133), (362, 263)] * 2)
-"""Landmarks of each lid, and of the corners of its eye."""
+_CORNERS: Final = {"right": (RIGHT_EYE_OUTER, RIGHT_EYE_INNER), "left": (LEFT_EYE_INNER, LEFT_EYE_OUTER)}
 
 
-def lids(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[lids, 2]: how far the edge of each lid is from the middle of the eye's corners, outer-eye distances. Landmarks
-    tell; the skin of a lid folds away, and the eyeball beneath it looks about. landmarks: [478, 2], crop pixels."""
-    return np.asarray((landmarks[_LID_POINTS].mean(1) - landmarks[_CORNERS].mean(1)) / EYE_DISTANCE_PX, np.float32)
+def _lid_weights() -> NDArray[np.float32]:
+    """[lids, 478]: the edge of each lid less the middle of its eye's corners, outer-eye distances."""
+    weights = np.zeros((int(LIDS.sum()), LANDMARKS), np.float32)
+    for row, roi in zip(weights, (roi for roi in ROIS if roi.name.startswith("lid_")), strict=True):
+        row[list(roi.landmarks)] = 1 / len(roi.landmarks)
+        row[list(_CORNERS[roi.side])] -= 0.5
+    return weights / np.float32(EYE_DISTANCE_PX)
+
+
+LID_WEIGHTS: Final = _lid_weights()
+"""Times landmarks, how far each lid is from the middle of its eye. Landmarks tell; the skin of a lid folds away, and
+the eyeball beneath it looks about."""
 
 
 def closure(opening: NDArray[np.float32]) -> NDArray[np.float64]:
     """[n]: how far the eyes are shut, 0 to 1, against what is usual there. opening: [n, 2]."""
-    eyes = opening.astype(np.float64).mean(1)
-    return np.asarray(1 - eyes / max(float(np.median(eyes)), 1e-6))
+    eyes = opening[:, 0].astype(np.float64) + opening[:, 1]
+    return np.asarray(1 - eyes / max(float(np.partition(eyes, len(eyes) // 2)[len(eyes) // 2]), 1e-6))
 
 
 def take_out_blink(rows: Rows) -> None:
     """Marks the newest row as shut, or, when it is the first open one after a blink, corrects those of the blink."""
-    table = rows.table[rows.since(int(rows.table["time_us"][-1]) - int(C.baseline_s * SECOND))]
+    window = rows.since(int(rows.times[-1]) - int(C.baseline_s * SECOND))
+    table, seconds = rows.table[window], (rows.times[window] - rows.times[-1]) / SECOND
     shut = closure(table["opening"])
-    table["shut"][-1] = shut[-1] > C.closing
-    if shut[-1] > C.closing or len(table) < 2 or not table["shut"][-2]:
-        return
     began = len(table) - 1
-    while began > 0 and table["shut"][began - 1]:
+    while began > 0 and table["shut"][began - 1] == SHUT:
         began -= 1
-    if began < 2 or shut[began:].max() < C.closure:
+    if shut[-1] > C.closing and -seconds[began] < C.blink_s:
+        fell = shut[-1] - shut[seconds > -C.blink_fall_s].min() > C.closing
+        if fell or began < len(table) - 1:
+            table["shut"][-1] = SHUT
+            return
+    run, share = table[max(began - 2, 0) :], shut[max(began - 2, 0) :].clip(0)
+    if began == len(table) - 1:
         return
-    run = table[began - 2 :]
-    share, line = shut[began - 2 :].clip(0), np.linspace(0, 1, len(run), dtype=np.float32)[:, None, None]
+    if shut[-1] > C.closing or began < 2 or shut[began:].max() < C.closure:  # lowered lids are no blink
+        run["shut"] = OPEN
+        return
+    line = np.linspace(0, 1, len(run), dtype=np.float32)[:, None, None]
     straight = run["position"][0] + line * (run["position"][-1] - run["position"][0])
-    beyond = run["position"] - straight
-    run["position"] -= np.asarray(share[:, None, None] * np.tensordot(share, beyond, 1) / (share @ share), np.float32)
+    step = np.tensordot(share, run["position"] - straight, 1) / (share @ share)
+    run["position"] -= (share[:, None, None] * step).astype(np.float32)
     run["position"][:, LIDS] = straight[:, LIDS]
-    run["shut"] = False
+    run["shut"] = TAKEN_OUT

@@ -13,32 +13,33 @@ from services.motion.templates import FLAT, explained
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import Peak, feet, peak
 from services.spotter.rows import SECOND, Rows
-from services.spotter.signal import AFTER, BEFORE, baseline, bump
+from services.spotter.signal import AFTER, BEFORE, JUST_BEFORE, baseline, bump
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A possible apex.
 
-    apex_us: its time. brief: soon back where it came from. lead: [R, 2] position at the apex less neutral; drift: [R, 2] how neutral itself moves, a second;
-    direction: [R, 2] of length 1.
+    apex_us: its time. brief: soon back where it came from. asks: the score that it must reach. lead: [R, 2] position at
+    the apex less neutral; drift: [R, 2] how neutral itself moves, a second; direction: [R, 2] of length 1.
     """
 
     apex_us: int
     brief: bool
+    asks: float
     lead: NDArray[np.float32]
     drift: NDArray[np.float32]
     direction: NDArray[np.float32]
 
     def at(self, rows: Rows) -> int:
         """The apex in `rows.table`."""
-        return int(np.searchsorted(rows.table["time_us"], self.apex_us))
+        return int(rows.times.searchsorted(self.apex_us))
 
     def away(self, rows: Rows, window: slice) -> NDArray[np.float32]:
         """[n, R, 2]: displacement from neutral in those rows. The reference may have changed meanwhile: neutral is
         found again from the apex."""
         table = rows.table
-        seconds = ((table["time_us"][window] - self.apex_us) / SECOND).astype(np.float32)
+        seconds = ((rows.times[window] - self.apex_us) / SECOND).astype(np.float32)
         neutral = table["position"][self.at(rows)] - self.lead + seconds[:, None, None] * self.drift
         return _saturated(table["position"][window] - neutral)
 
@@ -50,12 +51,18 @@ class Candidate:
         """How far its curve has come in the rows, and the time at which its rise began."""
         window = rows.since(self.apex_us - int(C.rise_s * SECOND))
         found = peak(self.curve(rows, window), self.at(rows) - window.start)
-        return found, int(rows.table["time_us"][window][found.start])
+        return found, int(rows.times[window][found.start])
+
+    def decayed(self, rows: Rows) -> bool:
+        """Whether the newest row is back."""
+        moved = np.vdot(rows.table["position"][-1] - rows.table["position"][self.at(rows)], self.direction)
+        size = np.vdot(self.lead, self.direction)
+        return bool(size + moved <= C.decay * size)
 
     def lasts_s(self, rows: Rows) -> float:
         """From foot to foot, as far as is known, seconds."""
         window = rows.since(self.apex_us - int(C.rise_s * SECOND))
-        times = (rows.table["time_us"][window] - self.apex_us) / SECOND
+        times = (rows.times[window] - self.apex_us) / SECOND
         begin, end = feet(times, self.curve(rows, window), self.at(rows) - window.start)
         return end - begin
 
@@ -63,7 +70,7 @@ class Candidate:
 def due(rows: Rows, after_us: int, until_us: int) -> list[Candidate]:
     """Candidates whose novelty peaks at after < time <= until: it is the largest within `dominance_s` on both sides."""
     window, found = rows.since(after_us, until_us), []
-    times, novelty = rows.table["time_us"], rows.table["novelty"]
+    times, novelty = rows.times, rows.table["novelty"]
     reach = int(C.dominance_s * SECOND)
     for row in range(window.start, window.stop):
         if novelty[row] < C.novelty:
@@ -76,21 +83,23 @@ def due(rows: Rows, after_us: int, until_us: int) -> list[Candidate]:
 
 def _candidate(rows: Rows, row: int) -> Candidate:
     """What is soon back where it came from is measured from a line between the two; anything else from the baseline."""
-    time_us, position = int(rows.table["time_us"][row]), rows.table["position"][row]
-    away, drift = bump(rows, time_us)
-    direction = _direction(away)
-    if abs(np.vdot(drift, direction)) < C.returns * np.vdot(away, direction):
-        drift = drift / np.float32(sum(AFTER) / 2 - sum(BEFORE) / 2)
-        brief = Candidate(time_us, True, away, drift, direction)
-        if brief.lasts_s(rows) < C.brief_s:
-            return brief
+    time_us, position = int(rows.times[row]), rows.table["position"][row]
+    for before_s in (BEFORE, JUST_BEFORE):
+        away, drift = bump(rows, time_us, before_s)
+        direction = _direction(away)
+        if abs(np.vdot(drift, direction)) < C.returns * np.vdot(away, direction):
+            drift = drift / np.float32(sum(AFTER) / 2 - sum(before_s) / 2)
+            asks = C.score if before_s is BEFORE else C.long_score
+            brief = Candidate(time_us, True, asks, away, drift, direction)
+            if brief.lasts_s(rows) < C.brief_s:
+                return brief
     away = position - baseline(rows, time_us)
-    return Candidate(time_us, False, away, np.zeros_like(away), _direction(away))
+    return Candidate(time_us, False, C.long_score, away, np.zeros_like(away), _direction(away))
 
 
 def _direction(away: NDArray[np.float32]) -> NDArray[np.float32]:
     """Of what action units make of it, length 1."""
-    part = explained(away.reshape(-1), FLAT).reshape(away.shape)
+    part = explained(away.reshape(-1).astype(np.float64), FLAT).reshape(away.shape)
     return np.asarray(part / max(float(np.sqrt((part**2).sum())), 1e-9), np.float32)
 
 

@@ -35,6 +35,10 @@ class Constants:
     """Eyes whose opening shrank by this share are closing …"""
     closure: float = 0.35
     """… and by this one, blink."""
+    blink_s: float = 0.5
+    """Eyes that stay shut for longer do not blink …"""
+    blink_fall_s: float = 0.13
+    """… nor do those that close more slowly."""
 
     # Candidates.
     novelty: float = 0.0045
@@ -53,13 +57,13 @@ class Constants:
     """What is left of a movement that counts as decayed; also how deep a valley parts two expressions."""
     held: float = 1.25
     """Peaks of one movement that is held differ by no more than this factor."""
-    brief_s: float = 0.62
+    brief_s: float = 0.7
     """What is over within this long may be a micro-expression; feet are not known to the frame yet."""
 
     # Judgement.
     steady_s: float = 0.07
     """Positions are averaged over this long before they are judged."""
-    score: float = 6.3
+    score: float = 7.0
     """Action units explain a movement of this many standard deviations of its channels' noise …"""
     likeness: float = 0.7
     """… and this share of it."""
@@ -67,7 +71,7 @@ class Constants:
     """An expression moves some ROI by this much."""
     long_score: float = 12.0
     long_amplitude: float = 0.012
-    """What does not come back at once asks for more, because drift does not come back either."""
+    """What does not come back at once, or was not at rest just before, asks for more: drift is like that too."""
     alone_s: float = 0.6
     """Around an expression, this long before and after it, …"""
     alone: float = 0.4
@@ -76,7 +80,7 @@ class Constants:
     """… fills no more than this share of the time: who talks moves on and on."""
     noise_floor: float = 0.0008
     """No channel is believed to be quieter."""
-    noise_lag_s: float = 0.2
+    noise_lag_s: float = 0.15
     """Noise is what a channel changes by within this long: the time in which a micro-expression comes."""
     misfit: float = 3.0
     """Skin whose brightness differs by this much, percent, …"""
@@ -84,7 +88,7 @@ class Constants:
     """… and by this much more than usual, is hidden."""
     micro_s: float = 0.5
     """A micro-expression lasts no longer, from onset to offset."""
-    shortest_s: float = 0.15
+    shortest_s: float = 0.13
     """Nothing on a face is over sooner."""
     foot: float = 1.0
     """The foot of a flank lies this many 20-to-60 % rise times beyond its 20 % point (1.1 for a raised cosine, 0.5 for

@@ -17,8 +17,8 @@ HIGH: Final = 0.6
 DURATIONS: Final = np.linspace(0.06, 0.42, 25)
 """Of the rises and falls that are fitted, seconds."""
 
-VISIBLE: Final = 0.13
-"""The share of a rise after which it can be seen: 2 % of the height."""
+VISIBLE: Final = 0.18
+"""The share of a rise after which it can be seen: 5 % of the height."""
 
 TO_SIGMA: Final = 1.4826
 """From the median absolute deviation to the standard deviation of a normal distribution."""
@@ -69,8 +69,8 @@ def feet(times: Floats, curve: Floats, apex: int) -> tuple[float, float]:
 
 
 def fitted_feet(times: Floats, curve: Floats, apex: int) -> tuple[float, float]:
-    """The same for a brief movement, by least squares: minimum-jerk rises and falls (Flash & Hogan, "The coordination of
-    arm movements", J. Neuroscience 5(7), 1985) of several durations. Noise of single frames matters less to it."""
+    """The same for a brief movement, by least squares: minimum-jerk rises and falls (Flash & Hogan, "The coordination
+    of arm movements", J. Neuroscience 5(7), 1985) of several durations. Noise of single frames matters less to it."""
     since = times - times[apex]
     return times[apex] - _fitted(-since[: apex + 1], curve[: apex + 1]), times[apex] + _fitted(
         since[apex:], curve[apex:]

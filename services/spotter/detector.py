@@ -90,7 +90,7 @@ class Detector:
         return step
 
     def _newest_us(self) -> int | None:
-        return int(self._rows.table["time_us"][-1]) if len(self._rows) else None
+        return int(self._rows.times[-1]) if len(self._rows) else None
 
     def _refuse(self, face: Face) -> Step | None:
         """A step for a frame that is not analysed; starts afresh when the stream jumps."""
@@ -117,27 +117,31 @@ class Detector:
         """Judges the candidates whose time has come; fills `step`."""
         still_open = []
         for candidate in self._open:
-            peak, start_us = candidate.peak(self._rows)
+            overdue = step.time_us - candidate.apex_us > C.wait_s * SECOND
             if candidate.brief:
                 self._judge(candidate, message, step)
-            elif peak.phase == "decayed":
-                self._decayed.append(candidate)
-                # Of a movement that is held, the first peak speaks for all.
-                others = (other.apex_us for other in self._decayed + self._open if other is not candidate)
-                if not any(start_us < other_us < candidate.apex_us for other_us in others):
-                    self._judge(candidate, message, step)
-            elif peak.phase == "drift":
-                step.dismissed.append("drift")
-            elif peak.phase == "open" and step.time_us - candidate.apex_us > C.wait_s * SECOND:
-                step.dismissed.append("no_return")
-            elif peak.phase == "open":
+            elif not overdue and not candidate.decayed(self._rows):
                 still_open.append(candidate)
+            else:
+                self._close(candidate, message, step)
         self._open = still_open
         keep_us = step.time_us - int((C.wait_s + C.rise_s) * SECOND)
         self._decayed = [candidate for candidate in self._decayed if candidate.apex_us > keep_us]
         if self._silent_until_us is not None and step.time_us < self._silent_until_us:
             step.windows.clear()
             step.dismissed.clear()
+
+    def _close(self, candidate: Candidate, message: frame_pb2.FaceFrame, step: Step) -> None:
+        """A long one that has come back, or never will."""
+        peak, start_us = candidate.peak(self._rows)
+        if peak.phase == "decayed":
+            self._decayed.append(candidate)
+            # Of a movement that is held, the first peak speaks for all.
+            others = (other.apex_us for other in self._decayed + self._open if other is not candidate)
+            if not any(start_us < other_us < candidate.apex_us for other_us in others):
+                self._judge(candidate, message, step)
+        elif peak.phase != "part":
+            step.dismissed.append("drift" if peak.phase == "drift" else "no_return")
 
     def _judge(self, candidate: Candidate, message: frame_pb2.FaceFrame, step: Step) -> None:
         found = judge(self._rows, candidate)

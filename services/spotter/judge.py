@@ -17,7 +17,7 @@ from services.spotter import curve as shape
 from services.spotter.blink import LIDS, closure
 from services.spotter.candidate import Candidate
 from services.spotter.constants import CONSTANTS as C
-from services.spotter.rows import SECOND, Rows, Table
+from services.spotter.rows import SECOND, TAKEN_OUT, Rows, Table
 from services.spotter.signal import REGION_MEAN
 
 Reason = Literal[
@@ -33,6 +33,10 @@ sooner than a muscle can. shape: no action unit moves a face like that, or not i
 
 TALKING: Final = np.array([roi.name.startswith(("lip_", "chin", "nasolabial")) for roi in ROIS])
 """[R] ROIs that speech moves."""
+
+
+IGNORED: Final = 1e3
+"""Noise of a channel that does not count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,14 +71,19 @@ def judge(rows: Rows, candidate: Candidate) -> Expression | Reason:
         return reason
     away = candidate.away(rows, window).astype(np.float64)
     apart = (times < begin - C.margin_s) | (times > end + C.margin_s)
+    shut = closure(table["opening"])
+    apart &= shut < C.closure
     hidden = _hidden(table["misfit"], during, apart)
-    blinked = bool(closure(table["opening"])[during].max() > C.closure)
-    moved = np.where((~hidden & ~(LIDS & blinked))[None, :, None], away, 0.0)
+    blinked = bool(shut[during].max() > C.closure)
+    lowered = bool((shut[during & (table["shut"] != TAKEN_OUT)] > C.closure).any())
+    ignored = hidden | (LIDS & blinked) | (~TALKING & lowered)
+    moved = np.where(ignored[None, :, None], 0.0, away)
     steady = _steady(moved, times)
     lead, noise = steady[apex], _noise(steady, times, apart)
+    noise[ignored] = IGNORED
     score, likeness = match(lead, noise)
     doubt: Reason = "blink" if blinked else "occlusion" if hidden.any() else "noise"
-    if score < (C.score if candidate.brief else C.long_score):
+    if score < candidate.asks:
         return doubt
     if likeness < C.likeness:
         return doubt if doubt != "noise" else "shape"
@@ -83,9 +92,11 @@ def judge(rows: Rows, candidate: Candidate) -> Expression | Reason:
     weight = lead / noise**2
     strength = np.tensordot(moved, weight, 2) * (np.sqrt((lead**2).sum()) / (lead * weight).sum())
     talking = (lead * weight)[TALKING].sum() > (lead * weight).sum() / 2
-    share = strength / strength[apex]
     around = apart & (times > begin - C.alone_s) & (times < end + C.alone_s)
-    if (share[around] > C.alone).mean() > C.alone_share:
+    if candidate.brief and around.any():
+        strength -= np.median(strength[around])
+    share = strength / max(strength[apex], 1e-9)
+    if (share[around] > C.alone).sum() > C.alone_share * around.sum():
         return "speech" if talking else "noise"
     for low, high in ((begin - C.margin_s, begin), (end, end + C.margin_s)):
         beside = (times > low) & (times < high)
@@ -134,7 +145,7 @@ def _noise(away: NDArray[np.float64], times: shape.Floats, apart: NDArray[np.boo
     if len(pairs) < 5:
         return np.full(away.shape[1:], C.noise_floor)
     steps = np.abs(away[later[pairs]] - away[pairs])
-    return np.maximum(shape.TO_SIGMA / np.sqrt(2) * np.median(steps, axis=0), C.noise_floor)
+    return np.asarray(np.maximum(shape.TO_SIGMA / np.sqrt(2) * np.median(steps, axis=0), C.noise_floor))
 
 
 def _hidden(misfit: NDArray[np.float32], during: NDArray[np.bool_], apart: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -154,7 +165,7 @@ def _placed(
     """Its moments, from the curve along its own direction."""
     begin, end = shape.feet(times, strength, apex)
     near = np.flatnonzero((times >= begin - C.margin_s) & (times <= end + C.margin_s))
-    inside = (times >= begin) & (times <= end)
+    inside = np.abs(times) <= C.dominance_s
     apex = int(np.where(inside, strength, -np.inf).argmax())
     if shape.peak(strength, apex).phase not in ("decayed", "open"):
         return "shape"
@@ -168,8 +179,12 @@ def _placed(
     offset_us = int(table["time_us"][max(last, apex)])
     if ahead > frame_s:
         offset_us += int(ahead * SECOND)
-    if (offset_us - onset_us) / SECOND < C.shortest_s - frame_s:
+    lasts_s = (offset_us - onset_us) / SECOND
+    if lasts_s < C.shortest_s - frame_s:
         return "short"
+    at_edge = int(table["time_us"][apex]) in (onset_us, offset_us)
+    if at_edge or (lasts_s <= C.micro_s and not brief):
+        return "shape"
     lengths = np.sqrt((away[near] ** 2).sum(2))  # [n, R]
     return Expression(
         onset_us,

@@ -11,8 +11,8 @@ from services.motion.rois import REGIONS, ROIS
 SECOND: Final = 1_000_000
 """Microseconds."""
 
-THUMB_PX: Final = 16
-"""Side of the thumbnail that typical frames are told by."""
+OPEN, SHUT, TAKEN_OUT = range(3)
+"""Eyes open; in a blink; in a blink that has ended and whose motion has been taken out of the positions."""
 
 ROW: Final = np.dtype(
     [
@@ -25,11 +25,10 @@ ROW: Final = np.dtype(
             "novelty",
             "f4",
         ),  # against before and after, along the action unit that explains it best; known `ahead_s` later
-        ("shut", "?"),  # the eyes are closing or closed, and no lid's motion has been taken out yet
+        ("shut", "u1"),  # OPEN, SHUT or TAKEN_OUT
         ("opening", "f4", (2,)),
         ("brightness", "f4"),
         ("turn", "f4", (2,)),
-        ("thumb", "f4", (THUMB_PX * THUMB_PX,)),
     ]
 )
 
@@ -39,18 +38,22 @@ Table = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is kept of a frame beside its row, to measure it again."""
+    """What is kept of a frame beside its row, to measure it again.
+
+    thumb: [256] uint8, a thumbnail that typical frames are told by.
+    """
 
     jpeg: bytes
     landmarks: NDArray[np.float32]
+    thumb: NDArray[np.uint8]
 
 
 class Rows:
-    """Rows in time order. `table` and `kept` run in parallel."""
+    """Rows in time order. `times`, `table` and `kept` run in parallel."""
 
     def __init__(self, keep_us: int) -> None:
         self._keep_us = keep_us
-        self._buffer = np.zeros(256, ROW)
+        self._buffer, self._times = np.zeros(256, ROW), np.zeros(256, np.int64)
         self._start = self._stop = 0
         self.kept: list[Kept] = []
 
@@ -62,11 +65,16 @@ class Rows:
         """All rows, oldest first; valid until the next append."""
         return self._buffer[self._start : self._stop]
 
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """Their times, microseconds; likewise."""
+        return self._times[self._start : self._stop]
+
     def since(self, after_us: int, until_us: int | None = None) -> slice:
         """Rows with after < time <= until, as positions in `table`."""
-        times = self.table["time_us"]
-        stop = len(times) if until_us is None else int(np.searchsorted(times, until_us, "right"))
-        return slice(int(np.searchsorted(times, after_us, "right")), stop)
+        times = self.times
+        stop = len(times) if until_us is None else int(times.searchsorted(until_us, "right"))
+        return slice(int(times.searchsorted(after_us, "right")), stop)
 
     def append(self, time_us: int, kept: Kept) -> Any:
         """Lets old rows go and returns the new one, to be filled in."""
@@ -75,6 +83,7 @@ class Rows:
         del self.kept[:gone]
         if self._stop == len(self._buffer):
             self._make_room()
+        self._times[self._stop] = time_us
         self._stop += 1
         self.kept.append(kept)
         row = self._buffer[self._stop - 1]
@@ -83,7 +92,8 @@ class Rows:
 
     def _make_room(self) -> None:
         # Twice what is held, so that rows move once in as many frames.
-        old = self.table.copy()
-        self._buffer = np.zeros(max(256, 2 * len(old)), ROW)
-        self._buffer[: len(old)] = old
-        self._start, self._stop = 0, len(old)
+        table, times = self.table.copy(), self.times.copy()
+        size = max(256, 2 * len(table))
+        self._buffer, self._times = np.zeros(size, ROW), np.zeros(size, np.int64)
+        self._buffer[: len(table)], self._times[: len(times)] = table, times
+        self._start, self._stop = 0, len(table)

@@ -19,15 +19,19 @@ from services.motion.displacement import Tracker
 from services.motion.flow import Image, evenly_lit
 from services.motion.rois import REGIONS, ROI_INDEX, ROIS
 from services.motion.templates import FLAT
-from services.spotter.blink import LIDS, lids, take_out_blink
+from services.spotter.blink import LID_WEIGHTS, LIDS, take_out_blink
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.reading import Face, decode
-from services.spotter.rows import SECOND, THUMB_PX, Kept, Rows
+from services.spotter.rows import SECOND, SHUT, Kept, Rows
 
-BEFORE: Final = (-0.5, -0.28)
-NOW: Final = (-0.034, 0.034)
-AFTER: Final = (0.26, C.ahead_s)
-"""Seconds from a row to those that it is compared with. A micro-expression is over in half a second."""
+Span = tuple[float, float]
+
+BEFORE: Final[Span] = (-0.5, -0.28)
+JUST_BEFORE: Final[Span] = (-0.26, -0.18)
+NOW: Final[Span] = (-0.034, 0.034)
+AFTER: Final[Span] = (0.26, C.ahead_s)
+"""Seconds from a row to those that it is compared with. A micro-expression is over in half a second; another may
+have ended just before it began."""
 
 BASELINE_ROWS: Final = 25
 """Rows that a median is taken of: enough, and the same work at any frame rate."""
@@ -51,42 +55,42 @@ class Signal:
         """Takes one more frame, later than all before it; returns the magnitude of each region, [regions] float32,
         outer-eye distances."""
         rows = self._rows
-        if self._reference is None or face.time_us // _GRID_US != int(rows.table["time_us"][-1]) // _GRID_US:
+        if self._reference is None or face.time_us // _GRID_US != int(rows.times[-1]) // _GRID_US:
             self._change_reference(face)
         assert self._reference is not None
         moved = self._reference(evenly_lit(face.picture))
-        row = rows.append(face.time_us, Kept(face.jpeg, face.landmarks))
+        thumb = np.asarray(cv2.resize(face.picture, (16, 16), interpolation=cv2.INTER_AREA).reshape(-1), np.uint8)
+        row = rows.append(face.time_us, Kept(face.jpeg, face.landmarks, thumb))
         row["index"], row["position"], row["misfit"] = face.index, moved.rois, moved.misfit
-        row["position"][LIDS] = lids(face.landmarks)
+        row["position"][LIDS] = LID_WEIGHTS @ face.landmarks
         row["opening"], row["brightness"], row["turn"] = face.opening, face.brightness, face.turn
-        row["thumb"] = cv2.resize(face.picture, (THUMB_PX, THUMB_PX), interpolation=cv2.INTER_AREA).reshape(-1)
         away = row["position"] - baseline(rows, face.time_us)
         row["magnitude"] = magnitude = REGION_MEAN @ np.sqrt((away * away).sum(1))
         take_out_blink(rows)
-        self._settle(int(rows.table["time_us"][-2]) if len(rows) > 1 else face.time_us, face.time_us)
+        self._settle(int(rows.times[-2]) if len(rows) > 1 else face.time_us, face.time_us)
         return np.asarray(magnitude, np.float32)
 
     def _settle(self, after_us: int, until_us: int) -> None:
         """Novelty of the rows for which those two times have just come into sight."""
         rows, ahead = self._rows, int(C.ahead_s * SECOND)
         window = rows.since(after_us - ahead, until_us - ahead)
-        for time_us, row in zip(rows.table["time_us"][window], rows.table[window], strict=True):
+        for time_us, row in zip(rows.times[window], rows.table[window], strict=True):
             row["novelty"] = (FLAT @ bump(rows, int(time_us))[0].reshape(-1)).max()
 
     def finish(self) -> None:
         """The stream is over: novelty of the last rows, from what there is."""
         if len(self._rows):
-            newest = int(self._rows.table["time_us"][-1])
+            newest = int(self._rows.times[-1])
             self._settle(newest, newest + int(C.ahead_s * SECOND))
 
     def _change_reference(self, face: Face) -> None:
-        """To the median of the most typical frames of the last `reference_s` before the grid line: those whose thumbnails
-        are nearest to the median of all. A movement that fills less than half of that time is never typical."""
+        """To the median of the most typical frames of the last `reference_s` before the grid line: those whose
+        thumbnails are nearest to the median of all. A movement that fills less than half of it is never typical."""
         grid_us = face.time_us // _GRID_US * _GRID_US
         window = self._rows.since(grid_us - int(C.reference_s * SECOND), grid_us)
         picture, landmarks = evenly_lit(face.picture), face.landmarks
         if window.start < window.stop:
-            kept = [self._rows.kept[window.start + at] for at in _typical(self._rows.table["thumb"][window])]
+            kept = _typical(self._rows.kept[window])
             landmarks = kept[0].landmarks
             picture = _median([evenly_lit(_decoded(each.jpeg)) for each in kept], landmarks)
         if self._reference is not None and len(self._rows):
@@ -94,40 +98,40 @@ class Signal:
         self._reference = Tracker(picture, landmarks)
 
 
-def bump(rows: Rows, time_us: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def bump(rows: Rows, time_us: int, before_s: Span = BEFORE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """How far the face is from where it was shortly before and will be shortly after, and how far those two are apart.
 
     Returns [R, 2] each, outer-eye distances; the first is 0 where one of them is not known.
     """
     before, now, after = (
-        _mean(rows, time_us + int(low * SECOND), time_us + int(high * SECOND)) for low, high in (BEFORE, NOW, AFTER)
+        _mean(rows, time_us + int(low * SECOND), time_us + int(high * SECOND)) for low, high in (before_s, NOW, AFTER)
     )
     if before is None or now is None or after is None:
         return np.zeros((len(ROIS), 2), np.float32), np.zeros((len(ROIS), 2), np.float32)
-    return now - (before + after) / 2, after - before
+    return np.asarray(now - (before + after) / 2, np.float32), np.asarray(after - before, np.float32)
 
 
 def _mean(rows: Rows, low_us: int, high_us: int) -> NDArray[np.float32] | None:
     window = rows.since(low_us - 1, high_us)
     table = rows.table[window]
     position = table["position"]
-    if table["shut"].any():
-        position = position[~table["shut"]]
-    return position.mean(0) if len(position) else None
+    if (table["shut"] == SHUT).any():
+        position = position[table["shut"] != SHUT]
+    return np.asarray(np.add.reduce(position) / np.float32(len(position))) if len(position) else None
 
 
 def baseline(rows: Rows, time_us: int) -> NDArray[np.float32]:
     """[R, 2]: the median position over the last `baseline_s`, of at most BASELINE_ROWS rows spread over them."""
     window = rows.since(time_us - int(C.baseline_s * SECOND), time_us)
-    picked = rows.table["position"][window]
-    if len(picked) > BASELINE_ROWS:
-        picked = picked[np.linspace(0, len(picked) - 1, BASELINE_ROWS).astype(np.intp)]
-    return np.asarray(np.sort(picked, axis=0)[len(picked) // 2], np.float32)
+    picked = rows.table["position"][window][:: max(1, (window.stop - window.start) // BASELINE_ROWS)]
+    return np.asarray(np.partition(picked, len(picked) // 2, axis=0)[len(picked) // 2], np.float32)
 
 
-def _typical(thumbs: NDArray[np.float32]) -> NDArray[np.intp]:
+def _typical(kept: list[Kept]) -> list[Kept]:
     """Three of them, the most typical first; fewer when there are fewer."""
-    return np.abs(thumbs - np.median(thumbs, axis=0)).sum(1).argsort(kind="stable")[:3]
+    thumbs = np.array([each.thumb for each in kept], np.int16)
+    middle = np.partition(thumbs, len(thumbs) // 2, axis=0)[len(thumbs) // 2]
+    return [kept[at] for at in np.abs(thumbs - middle).sum(1).argsort(kind="stable")[:3]]
 
 
 def _median(pictures: list[Image], landmarks: NDArray[np.float32]) -> Image:
