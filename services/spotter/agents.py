@@ -92,7 +92,8 @@ class Spotting:
             return "not a member of the consumer group yet"
         # What aiokafka knows of the group: it forgets a coordinator that does not answer heartbeats, and its own
         # membership when it learns that it was put out.
-        coordinator = self.app.consumer._thread._consumer._coordinator
+        consumer: Any = self.app.consumer
+        coordinator = consumer._thread._consumer._coordinator
         known = coordinator.coordinator_id is not None and coordinator.generation >= 0
         return None if known else "lost sight of the consumer group"
 

@@ -89,9 +89,12 @@ class Lanes:
         self._room = asyncio.Semaphore(capacity)
         self._lanes: dict[str, Lane] = {}
         self._ledger = Ledger()
+        self._stopped = False
 
     async def take(self, record: wire.Record) -> None:
-        """Accept a record; waits while `capacity` messages are in front of the detectors."""
+        """Accept a record; waits while `capacity` messages are in front of the detectors. Once stopped, accepts none."""
+        if self._stopped:
+            return
         self._ledger.take(record.partition, record.offset)
         try:
             message = wire.decode(frame_pb2.FaceFrame, record.value, record.headers)
@@ -106,6 +109,8 @@ class Lanes:
             self._discard(record, message, key)
             return
         await self._room.acquire()
+        if self._stopped:
+            return
         lane = self._lanes.get(key) or self._open(key, message)
         lane.heard = self._clock()
         lane.waiting.append(Taken(record, message))
@@ -130,6 +135,8 @@ class Lanes:
 
     async def stop(self) -> None:
         """End every lane where it is. What is held stays uncommitted, for whoever takes over."""
+        self._stopped = True
+        self._room.release()  # who waits in `take` would wait for ever
         tasks = [lane.task for lane in self._lanes.values() if lane.task]
         for task in tasks:
             task.cancel()

@@ -37,6 +37,7 @@ def graphs(records: list[Any]) -> list[graph_pb2.AuGraph]:
     return decoded(records, graph_pb2.AuGraph)
 
 
+@pytest.mark.timeout(600)
 def test_crashes_and_rebalances_change_nothing(clip: list[frame_pb2.FaceFrame], installation: Installation) -> None:
     streams = {camera: list(repeated(clip, "s", camera, LAPS)) for camera in CAMERAS}
     expected = {camera: windows(stream) for camera, stream in streams.items()}
@@ -71,7 +72,8 @@ def test_crashes_and_rebalances_change_nothing(clip: list[frame_pb2.FaceFrame], 
             third.await_event("joined the group")
             publish(3)
             assert third.stop() == 0, third.log()
-        records = installation.read(wire.AU_GRAPHS, lambda rs: wanted <= ids(graphs(rs)).keys())
+        records = installation.read(wire.AU_GRAPHS, lambda rs: wanted <= ids(graphs(rs)).keys(), timeout_s=240)
+        assert wanted <= ids(graphs(records)).keys(), f"{second.log()}\n{late.log()}"
         # Both ends were seen: nothing more will come.
         second.until(lambda: second.total("microex_spotter_streams") == 0)
         assert second.stop() == 0, second.log()

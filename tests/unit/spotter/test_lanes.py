@@ -218,6 +218,22 @@ async def test_taking_waits_while_detectors_are_behind() -> None:
     desk.pool.shutdown()
 
 
+async def test_stopping_lets_go_of_who_waits() -> None:
+    """A rebalance comes when detectors are behind: reading has to go on, with the lanes that follow."""
+    desk = Desk(capacity=1)
+    desk.gate.clear()
+    await desk.send(frame(0, 0.0, crop=b"window"))
+    waiting = asyncio.create_task(desk.send(frame(1, 0.1)))
+    await desk.until(lambda: FakeDetector.seen)
+    await desk.lanes.stop()
+    async with asyncio.timeout(10):
+        await waiting
+        await desk.send(frame(2, 0.2))
+    assert desk.lanes.positions() == {0: 0}
+    assert FakeDetector.seen == [("a", 0)]
+    desk.pool.shutdown()
+
+
 async def test_stopping_commits_nothing_that_is_held(desk: Desk) -> None:
     for i in range(3):
         await desk.send(frame(i, i / 30))
