@@ -2,19 +2,19 @@
 
     readers -> clips -> samples -> folds -> fit and answer in each -> report
 
-The same for any recogniser: `services.lab.train.fit` where STAG's training is installed, and the baselines.
+The same for any recogniser: STAG, fine-tuned by `services.lab.train`, and the baselines.
 """
 
-import importlib.util
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from services.analyze.summary import versions
 from services.common.errors import Fatal
 from services.common.settings import AnalyzeSettings
+from services.lab import train
 from services.lab.baselines import baselines
 from services.lab.datasets.clip import Clip
 from services.lab.datasets.emotions import class_names
@@ -26,9 +26,6 @@ from services.lab.report import Trial, write_report
 from services.lab.samples import Dropped, make_samples, motion_digest, with_aus
 from services.lab.shipped import shipped
 
-Init = Literal["shipped", "scratch"]
-
-NO_TRAINING: Final = "training of STAG is not part of this build: only the baselines were fitted and scored"
 NO_BASELINES: Final = "zero-shot trains on nothing, so there is no baseline to compare with"
 SHARED_PERSONS: Final = "stratifiedkfold puts clips of one person on both sides: scores are higher than for new persons"
 
@@ -44,7 +41,7 @@ class Question:
     roots: tuple[Path, ...]
     protocol: Protocol
     classes: int = 3
-    init: Init = "shipped"
+    init: train.Init = "shipped"
     aus: Path | None = None
     folds: int = FOLDS
     seed: int = 0
@@ -92,18 +89,12 @@ def _recognisers(
     if question.protocol == "zero-shot":
         return [shipped(settings, classes)], [NO_BASELINES]
     notes = [SHARED_PERSONS] if question.protocol == "stratifiedkfold" else []
-    simple = baselines(len(classes))
-    if importlib.util.find_spec("services.lab.train") is None:
-        return simple, [NO_TRAINING, *notes]
-    return [_stag(question, classes, settings), *simple], notes
+    return [_stag(question, classes, settings), *baselines(len(classes))], notes
 
 
 def _stag(question: Question, classes: tuple[str, ...], settings: AnalyzeSettings) -> Recogniser:
-    train = importlib.import_module("services.lab.train")
-
     def fit(samples: Sequence[Sample], seed: int) -> Predict:
-        predict: Predict = train.fit(samples, classes=classes, init=question.init, seed=seed, settings=settings)
-        return predict
+        return train.fit(samples, classes=classes, init=question.init, seed=seed, settings=settings)
 
     return Recogniser("STAG", fit, train.about(question.init, settings))
 

@@ -123,14 +123,9 @@ def _load(dataset: Dataset[Any], order: Sequence[int], workers: int) -> DataLoad
         num_workers=workers,
         collate_fn=_as_is,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_one_thread,
+        worker_init_fn=lambda _: cv2.setNumThreads(1),  # torch sees to its own
     )
 
 
 def _as_is(item: Any) -> Any:
     return item
-
-
-def _one_thread(_worker: int) -> None:
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)

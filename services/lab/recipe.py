@@ -74,11 +74,11 @@ GENERATED: Final = Recipe()
 """Pretraining on generated clips."""
 
 FINE: Final = Recipe(
-    steps=110,
+    steps=80,
     batch=32,
     rate=5e-4,
     encoder_rate=0.2,
-    warmup=11,
+    warmup=8,
     decay=0.3,
     ema=0.97,
     au=2.0,
@@ -89,7 +89,7 @@ FINE: Final = Recipe(
 )
 """A few hundred real clips, from pretrained weights."""
 
-SCRATCH: Final = replace(FINE, steps=160, rate=1e-3, encoder_rate=1.0, warmup=16)
+SCRATCH: Final = replace(FINE, steps=110, rate=1e-3, encoder_rate=1.0, warmup=11)
 """The same from random weights."""
 
 SEEDS: Final = 3

@@ -20,8 +20,8 @@ def test_parts_sum_to_the_whole() -> None:
 
 
 def test_operations_of_a_part_that_can_be_counted_by_hand() -> None:
-    """A multiply-add is two. E-GAT: into and out of messages, the feed-forward layer (4 D^2), and one sum along the edges.
-    A transformer layer: query, key, value and out, the feed-forward layer, and attention twice."""
+    """A multiply-add is two. E-GAT: into and out of messages, the feed-forward layer (4 D^2), and one sum along
+    the edges. A transformer layer: query, key, value and out, the feed-forward layer, and attention twice."""
     width, rois = 96, 23
     flops = count_flops(Stag(StagConfig(graph_layers=1, time_layers=1)).eval(), example(1, 5, "cpu"))
     assert flops["graph"] == 5 * (2 * rois * (2 * width**2 + 4 * width**2) + 2 * rois * rois * width)

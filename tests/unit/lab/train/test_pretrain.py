@@ -138,6 +138,32 @@ def test_the_style_that_is_held_out_is_refused() -> None:
         generated.divide(named(["a", "b"], style="blendshape"))
 
 
+def test_faces_are_measured_once_and_only_those_for_training(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generated, "_CHUNK", 2)
+    names = [f"person {i}" for i in range(40)]
+    test, kept = next(n for n in names if generated.faces.is_test(n)), next(n for n in names if _trains(n))
+    folder = task.out.parent / "faces"
+    folder.mkdir()
+    for name in (test, kept):
+        (folder / f"{name}.jpg").write_bytes(generated.faces.demo_picture().read_bytes())
+    small = replace(task.recipe, steps=2, validation=8, measured=2)
+    with_faces = replace(task, recipe=small, faces=folder)
+    pretrain.pretrain(with_faces, CPU)
+    measured = clips.load([task.out.with_suffix(".measured.npz")])
+    assert measured.identity.tolist() == [kept] * 2
+    assert weights.read(task.out).trained
+
+    def never(*_: object) -> None:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(generated, "measure", never)
+    pretrain.pretrain(replace(with_faces, resume=True), CPU)
+
+
+def _trains(name: str) -> bool:
+    return generated._side(name) == "train"
+
+
 def test_generated_batches_hold_one_style_only(recipe: Recipe) -> None:
     batch = next(generated.training(recipe, 0, None, 0, 0))
     assert batch.clips.motion.shape[0] == 8
