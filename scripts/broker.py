@@ -66,9 +66,11 @@ class Broker:
 
     port: 0 takes a free one. folder: keeps data, log and properties; None: a temporary one, removed by `stop`.
     stays: outlives the process that started it; otherwise the kernel kills it when that process dies, however it dies.
+    properties: more of Kafka's, which override those of the recipe; $port and $controller are filled in.
     """
 
-    def __init__(self, port: int = 0, folder: Path | None = None, stays: bool = False) -> None:
+    def __init__(self, port: int = 0, folder: Path | None = None, stays: bool = False, properties: str = "") -> None:
+        self._properties = properties
         self._wanted_port = port
         self._kept = folder is not None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="microex-kafka-"))
@@ -131,7 +133,7 @@ class Broker:
         if not _can_bind(self.port):
             raise BrokerError(f"port {self.port} of 127.0.0.1 is taken; end what listens there first")
         properties = self.folder / "server.properties"
-        template = Template((RECIPE / "server.properties").read_text())
+        template = Template((RECIPE / "server.properties").read_text() + self._properties)
         properties.write_text(template.substitute(port=self.port, controller=controller, data=self.folder / "data"))
         log = self.folder / "kafka.log"
         with log.open("wb") as output:
