@@ -25,8 +25,10 @@ from services.spotter.core import Spotter
 
 def crops(video: Path) -> list[frame_pb2.FaceFrame]:
     """The face frames of a video."""
-    settings = LandmarkSettings()
-    with closing(Ingest("bench", "bench", 0, stream_pb2.TIME_BASE_MEDIA, settings)) as ingest, open_video(video) as source:
+    with (
+        closing(Ingest("bench", "bench", 0, stream_pb2.TIME_BASE_MEDIA, LandmarkSettings())) as ingest,
+        open_video(video) as source,
+    ):
         return [message for captured in source for message in ingest.step(captured) if message.HasField("frame")]
 
 

@@ -50,17 +50,20 @@ def closure(opening: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def take_out_blink(rows: Rows) -> None:
     """Marks the newest row as shut, or, when it is the first open one after a blink, corrects those of the blink."""
-    window = rows.since(int(rows.times[-1]) - int(C.baseline_s * SECOND))
-    table, seconds = rows.table[window], (rows.times[window] - rows.times[-1]) / SECOND
+    newest_us, eyes = int(rows.times[-1]), rows.table["opening"]
+    before = rows.since(newest_us - int(C.blink_fall_s * SECOND))
+    fell = eyes[-1].sum() < (1 - C.closing) * eyes[before].sum(1).max()
+    if not fell and (len(rows) < 2 or rows.table["shut"][-2] != SHUT):
+        return
+    window = rows.since(newest_us - int(C.baseline_s * SECOND))
+    table, seconds = rows.table[window], (rows.times[window] - newest_us) / SECOND
     shut = closure(table["opening"])
     began = len(table) - 1
     while began > 0 and table["shut"][began - 1] == SHUT:
         began -= 1
     if shut[-1] > C.closing and -seconds[began] < C.blink_s:
-        fell = shut[-1] - shut[seconds > -C.blink_fall_s].min() > C.closing
-        if fell or began < len(table) - 1:
-            table["shut"][-1] = SHUT
-            return
+        table["shut"][-1] = SHUT
+        return
     run, share = table[max(began - 2, 0) :], shut[max(began - 2, 0) :].clip(0)
     if began == len(table) - 1:
         return

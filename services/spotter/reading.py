@@ -1,5 +1,6 @@
 """From a message to a face that can be measured. What is wrong with a message is found here, before state changes."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,8 +19,8 @@ MIN_CONTRAST: Final = 4.0
 MIN_EYE_PX: Final = CROP_PX / 16
 """Outer eye corners nearer than this are no face."""
 
-_VERTICAL: Final = np.array([[[159, 145], [158, 153]], [[386, 374], [385, 380]]])
-_HORIZONTAL: Final = np.array([[33, 133], [362, 263]])
+_EYES: Final = np.array([159, 386, 158, 385, 33, 362, 145, 374, 153, 380, 133, 263])
+"""Two points of the upper lid and the corner of each eye, right and left; then those across from them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +89,7 @@ def decode(jpeg: bytes) -> NDArray[np.uint8] | None:
 
 def _opening(landmarks: NDArray[np.float32]) -> tuple[float, float]:
     """The eye aspect ratio of Soukupova & Cech, "Real-time eye blink detection using facial landmarks", 2016."""
-    lids = landmarks[_VERTICAL[:, :, 0]] - landmarks[_VERTICAL[:, :, 1]]  # [eye, pair, 2]
-    corners = landmarks[_HORIZONTAL[:, 0]] - landmarks[_HORIZONTAL[:, 1]]  # [eye, 2]
-    height = np.hypot(lids[..., 0], lids[..., 1]).mean(1)
-    right, left = height / np.maximum(np.hypot(corners[:, 0], corners[:, 1]), 1.0)
-    return float(right), float(left)
+    points = landmarks[_EYES].tolist()
+    inner, outer, width = (list(map(math.dist, points[k : k + 2], points[k + 6 : k + 8])) for k in (0, 2, 4))
+    right, left = ((a + b) / 2 / max(w, 1.0) for a, b, w in zip(inner, outer, width, strict=True))
+    return right, left

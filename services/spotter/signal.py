@@ -22,7 +22,7 @@ from services.motion.templates import FLAT
 from services.spotter.blink import LID_WEIGHTS, LIDS, take_out_blink
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.reading import Face, decode
-from services.spotter.rows import SECOND, SHUT, Kept, Rows
+from services.spotter.rows import SECOND, SHUT, Kept, Rows, Table
 
 Span = tuple[float, float]
 
@@ -103,20 +103,18 @@ def bump(rows: Rows, time_us: int, before_s: Span = BEFORE) -> tuple[NDArray[np.
 
     Returns [R, 2] each, outer-eye distances; the first is 0 where one of them is not known.
     """
-    before, now, after = (
-        _mean(rows, time_us + int(low * SECOND), time_us + int(high * SECOND)) for low, high in (before_s, NOW, AFTER)
-    )
+    edges = rows.times.searchsorted(time_us + (np.array([*before_s, *NOW, *AFTER]) * SECOND).astype(np.int64))
+    before, now, after = (_mean(rows.table[low:high]) for low, high in edges.reshape(3, 2).tolist())
     if before is None or now is None or after is None:
         return np.zeros((len(ROIS), 2), np.float32), np.zeros((len(ROIS), 2), np.float32)
     return np.asarray(now - (before + after) / 2, np.float32), np.asarray(after - before, np.float32)
 
 
-def _mean(rows: Rows, low_us: int, high_us: int) -> NDArray[np.float32] | None:
-    window = rows.since(low_us - 1, high_us)
-    table = rows.table[window]
-    position = table["position"]
-    if (table["shut"] == SHUT).any():
-        position = position[table["shut"] != SHUT]
+def _mean(table: Table) -> NDArray[np.float32] | None:
+    """[R, 2] position, of the rows without a blink."""
+    position, shut = table["position"], table["shut"] == SHUT
+    if shut.any():
+        position = position[~shut]
     return np.asarray(np.add.reduce(position) / np.float32(len(position))) if len(position) else None
 
 
