@@ -92,7 +92,7 @@ class Lanes:
         self._stopped = False
 
     async def take(self, record: wire.Record) -> None:
-        """Accept a record; waits while `capacity` messages are in front of the detectors. Once stopped, accepts none."""
+        """Accept a record; waits while `capacity` messages are in front of the detectors. Stopped, it accepts none."""
         if self._stopped:
             return
         self._ledger.take(record.partition, record.offset)
