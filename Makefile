@@ -7,7 +7,7 @@ OUT := out/demo
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check kafka kafka-stop bench proto lock clean ready ready-test
+.PHONY: help demo test check kafka kafka-stop bench proto generated lock clean ready ready-test
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,6 +38,9 @@ bench: ready ## measure every stage of the path against its floor
 
 proto: ready ## write the Python code of the messages in proto/ anew
 	VENV=.venv scripts/proto.sh
+
+generated: ready ## write the dashboards, the rules for Kubernetes and the page of metrics anew
+	$(BIN)/python -m deploy.grafana.build && $(BIN)/python -m scripts.rules && $(BIN)/python -m scripts.metrics_page
 
 lock: ready ## fit requirements.lock to pyproject.toml, keeping versions that still fit
 	$(BIN)/uv pip compile --quiet --universal --fork-strategy=fewest --python-version=3.11 --generate-hashes \
