@@ -62,7 +62,7 @@ class Recipe:
 
     mix: Mix = field(default_factory=Mix)
     """What generated batches are made of."""
-    validation: int = 8192
+    validation: int = 4096
     """Generated clips on which the AU thresholds are chosen."""
     measured: int = 20_000
     """Clips that are measured on the faces, where faces are given."""
