@@ -138,7 +138,7 @@ def _fit_cnn(samples: Sequence[Sample], classes: int, seed: int) -> Predict:
     au, known = (torch.tensor(np.tile([getattr(s, n) for s in samples], (2, 1))) for n in ("au", "au_known"))
     counts = torch.bincount(labels, minlength=classes).float()
     weight = torch.where(counts > 0, counts.sum() / counts.clamp_min(1) / classes, 0.0)
-    with _one_thread(), torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _trained(classes, torch.from_numpy(patches / scale), labels, au, known, weight)
 
@@ -152,7 +152,7 @@ def _fit_cnn(samples: Sequence[Sample], classes: int, seed: int) -> Predict:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Batches are so small that threads wait for each other longer than they work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

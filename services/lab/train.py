@@ -15,6 +15,7 @@ from torch import Tensor
 
 from services.common.settings import ModelSettings
 from services.lab.augment import mirror
+from services.lab.baselines import one_thread
 from services.lab.loop import Loop, seed_of
 from services.lab.recipe import FINE, SCRATCH, SEEDS, Recipe
 from services.lab.recogniser import Motion, Predict, Prediction, Sample
@@ -41,12 +42,10 @@ def fit(
     "shipped" begins with the weights that ship (or those of the settings), "scratch" with random ones. Raises Fatal as
     `weights.load`.
     """
-    if settings.torch_threads:
-        torch.set_num_threads(settings.torch_threads)
     device = choose_device(settings.device)
     begin, recipe = _begin(init, settings)
     batch = of_samples(samples).to(device)
-    with torch.random.fork_rng():
+    with one_thread(), torch.random.fork_rng():
         networks = [_tuned(begin, tuple(classes), recipe, batch, seed_of(seed, each)) for each in range(SEEDS)]
     thresholds = np.array(begin.thresholds)
 
