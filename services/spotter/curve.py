@@ -50,13 +50,6 @@ def peak(curve: Floats, apex: int) -> Peak:
     return Peak("open" if fell > len(after) else "decayed", start)
 
 
-def spread(values: Floats) -> float:
-    """Standard deviation of the quiet part of the values, by the median absolute deviation; 0 for fewer than 5."""
-    if len(values) < 5:
-        return 0.0
-    return TO_SIGMA * float(np.median(np.abs(values - np.median(values))))
-
-
 def feet(times: Floats, curve: Floats, apex: int) -> tuple[float, float]:
     """When the movement began and ended: the flanks between HIGH and LOW of the height, extended to nothing.
 

@@ -20,12 +20,10 @@ from services.spotter.constants import CONSTANTS as C
 from services.spotter.rows import SECOND, TAKEN_OUT, Rows, Table
 from services.spotter.signal import REGION_MEAN
 
-Reason = Literal[
-    "noise", "gap", "light", "head", "speech", "blink", "drift", "no_return", "occlusion", "weak", "short", "shape"
-]
+Reason = Literal["noise", "gap", "head", "speech", "blink", "drift", "no_return", "occlusion", "weak", "short", "shape"]
 """Why a candidate is no expression.
 
-noise: no larger than what its channels do anyway. gap: frames are missing. light: brightness jumped. head: the head
+noise: no larger than what its channels do anyway. gap: frames are missing. head: the head
 turned. speech: a talking mouth moved. blink: nothing moved but in step with the lids. drift: it came too slowly.
 no_return: it did not go back to neutral. occlusion: something came before the face. weak: too little moved. short: over
 sooner than a muscle can. shape: no action unit moves a face like that, or not in one rise and fall.
@@ -64,10 +62,9 @@ def judge(rows: Rows, candidate: Candidate) -> Expression | Reason:
     curve = candidate.curve(rows, window)
     if curve[apex] <= 0:
         return "noise"
-    foot = shape.peak(curve, apex).start
     begin, end = shape.feet(times, curve, apex)
     during = (times >= begin) & (times <= end)
-    if reason := _disturbed(table, times, during, foot, apex):
+    if reason := _disturbed(table, times, during):
         return reason
     away = candidate.away(rows, window).astype(np.float64)
     apart = (times < begin - C.margin_s) | (times > end + C.margin_s)
@@ -120,12 +117,12 @@ def match(lead: NDArray[np.float64], noise: NDArray[np.float64]) -> tuple[float,
     return float(np.sqrt(made)), float(np.sqrt(made / (made + excess)))
 
 
-def _disturbed(table: Table, times: shape.Floats, during: NDArray[np.bool_], foot: int, apex: int) -> Reason | None:
+def _disturbed(table: Table, times: shape.Floats, during: NDArray[np.bool_]) -> Reason | None:
     around = np.flatnonzero(during)
     gaps = np.diff(times[max(around[0] - 1, 0) : around[-1] + 2])
     if len(gaps) and gaps.max() > C.longest_gap_s:
         return "gap"
-    if np.ptp(table["turn"][foot : apex + 1], axis=0).max() > C.head_turn_deg:
+    if np.ptp(table["turn"][during], axis=0).max() > C.head_turn_deg:
         return "head"
     return None
 

@@ -29,7 +29,7 @@ class Face:
 
     index, time_us: which frame of the run, and when. jpeg: the crop as it came; picture: the same, [128, 128] uint8.
     landmarks: [478, 2] float32, crop pixels. opening: height over width of the opening of each eye (right, left).
-    brightness: mean grey level. turn: yaw and pitch of the head, degrees.
+    brightness: mean grey level. turn: yaw, pitch and roll of the head, degrees.
     flaw: why it cannot be measured, or None.
     """
 
@@ -40,7 +40,7 @@ class Face:
     landmarks: NDArray[np.float32]
     opening: tuple[float, float]
     brightness: float
-    turn: tuple[float, float]
+    turn: tuple[float, float, float]
     flaw: str | None
 
 
@@ -72,7 +72,7 @@ def _face(frame: frame_pb2.Frame, key: str) -> Face:
     mean, spread = cv2.meanStdDev(picture)
     eyes = landmarks[LEFT_EYE_OUTER] - landmarks[RIGHT_EYE_OUTER]
     flaw = "blank" if spread[0, 0] < MIN_CONTRAST else "geometry" if not eyes[0] > MIN_EYE_PX else None
-    turn = (frame.pose.yaw, frame.pose.pitch)
+    turn = (frame.pose.yaw, frame.pose.pitch, frame.pose.roll)
     return Face(index, time_us, frame.crop_jpeg, picture, landmarks, _opening(landmarks), float(mean[0, 0]), turn, flaw)
 
 

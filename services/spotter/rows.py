@@ -27,8 +27,7 @@ ROW: Final = np.dtype(
         ),  # against before and after, along the action unit that explains it best; known `ahead_s` later
         ("shut", "u1"),  # OPEN, SHUT or TAKEN_OUT
         ("opening", "f4", (2,)),
-        ("brightness", "f4"),
-        ("turn", "f4", (2,)),
+        ("turn", "f4", (3,)),
     ]
 )
 

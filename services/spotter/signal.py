@@ -63,7 +63,7 @@ class Signal:
         row = rows.append(face.time_us, Kept(face.jpeg, face.landmarks, thumb))
         row["index"], row["position"], row["misfit"] = face.index, moved.rois, moved.misfit
         row["position"][LIDS] = LID_WEIGHTS @ face.landmarks
-        row["opening"], row["brightness"], row["turn"] = face.opening, face.brightness, face.turn
+        row["opening"], row["turn"] = face.opening, face.turn
         away = row["position"] - baseline(rows, face.time_us)
         row["magnitude"] = magnitude = REGION_MEAN @ np.sqrt((away * away).sum(1))
         take_out_blink(rows)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.spotter.constants import DETECTOR_VERSION, LOOK_BACK_S, Constants
-from services.spotter.curve import feet, peak, spread
+from services.spotter.curve import feet, fitted_feet, peak
 from services.spotter.select import select
 
 
@@ -47,12 +47,12 @@ def test_phases_of_a_peak() -> None:
     assert peak(apart, top).phase == "decayed"
 
 
-def test_spread_ignores_a_movement_among_quiet_values() -> None:
-    rng = np.random.default_rng(0)
-    values = rng.normal(0, 1, 200)
-    values[50:80] += 40
-    assert spread(values) == pytest.approx(1, abs=0.35)
-    assert spread(values[:4]) == 0
+def test_fitted_feet_bear_noise() -> None:
+    times, rng = np.arange(0, 1.5, 1 / 30), np.random.default_rng(0)
+    for _ in range(20):
+        curve = bump(times, 0.5, 0.7, 0.95) + rng.normal(0, 0.08, len(times))
+        begin, stop = fitted_feet(times, curve, 21)
+        assert begin == pytest.approx(0.52, abs=0.07) and stop == pytest.approx(0.93, abs=0.07)
 
 
 @given(
