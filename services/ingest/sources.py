@@ -6,6 +6,7 @@ channels. Every frame counts in the index, those that cannot be decoded included
 
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,15 +48,16 @@ class Captured:
     picture: Picture
 
 
-class FileSource:
+class FileSource(ABC):
     """What both kinds of files share: a context manager over frames that can be gone through once."""
 
     frames: int | None = None
     """About how many frames there are, for a progress bar; None when nobody knows."""
 
-    def __iter__(self) -> Iterator[Captured]:
-        raise NotImplementedError
+    @abstractmethod
+    def __iter__(self) -> Iterator[Captured]: ...
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of the file."""
 
@@ -131,6 +133,9 @@ class Folder(FileSource):
             picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
             if picture is not None:
                 yield Captured(index, round(index * 1e6 / self._fps), three_channels(picture))
+
+    def close(self) -> None:
+        """Nothing is open: each image is closed as soon as it is read."""
 
 
 def open_video(path: Path) -> Video:
