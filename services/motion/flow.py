@@ -88,33 +88,8 @@ def strain(field: Field) -> Field:
     return np.asarray(np.sqrt(u_x**2 + v_y**2 + 0.5 * (u_y + v_x) ** 2), np.float32)
 
 
-def head_motion(points: Field, moved: Field, rounds: int = 4) -> NDArray[np.float64]:
-    """The similarity (shift, rotation, zoom) that best explains how stable points moved, outliers weighed down.
-
-    points: [N, 2] pixels, N >= 2; moved: [N, 2], their motion, pixels. Returns [2, 3] float64 affine M so that a point
-    p of the head moves to M @ (p, 1). Iteratively reweighted least squares with Geman-McClure weights whose scale is
-    the median residual. Raises ValueError for fewer than 2 points.
-    """
-    if len(points) < 2:
-        raise ValueError(f"head motion needs 2 points or more, got {len(points)}")
-    x, y = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
-    one, nil = np.ones_like(x), np.zeros_like(x)
-    design = np.concatenate([np.stack([x, -y, one, nil], 1), np.stack([y, x, nil, one], 1)])  # [2N, 4]
-    target = np.concatenate([moved[:, 0], moved[:, 1]]).astype(np.float64)  # [2N]
-    weight = np.ones(len(points))
-    a = b = tx = ty = 0.0
-    for _ in range(rounds):
-        root = np.sqrt(np.tile(weight, 2))
-        a, b, tx, ty = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)[0]
-        residual = (target - design @ np.array([a, b, tx, ty])).reshape(2, -1)
-        squared = (residual**2).sum(0)
-        scale = max(float(np.median(squared)), 1e-6)
-        weight = 1 / (1 + squared / (2 * scale)) ** 2
-    return np.array([[1 + a, -b, tx], [b, 1 + a, ty]])
-
-
 def remove_head_motion(field: Field, head: NDArray[np.float64]) -> Field:
-    """The field less the motion of the head. field: [H, W, 2] pixels; head: [2, 3] as from `head_motion`."""
+    """The field less the motion of the head. field: [H, W, 2] pixels; head: [2, 3] affine."""
     height, width = field.shape[:2]
     x = np.arange(width, dtype=np.float32)
     y = np.arange(height, dtype=np.float32)[:, None]

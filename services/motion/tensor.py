@@ -13,8 +13,6 @@ from services.motion.convention import VERSION
 from services.motion.flow import Field, strain
 from services.motion.rois import PATCH, PATCH_SIDE, ROIS
 
-CHANNELS: Final = ("u", "v", "strain")
-
 MAX_FRAMES: Final = 64
 """More selected frames than this is not a window but a mistake."""
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from services.motion.convention import CROP_PX, EYE_CENTRE, EYE_DISTANCE_PX, LANDMARKS
 from services.motion.displacement import DEPTH, Sampler
-from services.motion.flow import Flow, head_motion, remove_head_motion, strain
+from services.motion.flow import Flow, remove_head_motion, strain
 from services.motion.rois import ROI_INDEX, ROIS, mirrored, roi_centres
 from services.motion.tensor import cut_patches
 
@@ -85,16 +85,6 @@ def test_strain_of_a_stretch_is_its_rate() -> None:
     assert strain(field)[8:24, 8:24] == pytest.approx(0.1)
     turning = np.stack(np.meshgrid(np.arange(32), np.arange(32)), -1)[..., ::-1] * [-0.1, 0.1]
     assert strain(turning.astype(np.float32)) == pytest.approx(0, abs=1e-6), "a rotation strains nothing"
-
-
-def test_head_motion_ignores_an_outlier() -> None:
-    points = np.array([[20, 20], [100, 20], [40, 30], [90, 25], [60, 60], [62, 80]], np.float32)
-    moved = np.tile(np.float32([1.5, -0.5]), (6, 1))
-    moved[3] = [9, 9]
-    head = head_motion(points, moved)
-    assert head == pytest.approx(np.array([[1, 0, 1.5], [0, 1, -0.5]]), abs=0.05)
-    with pytest.raises(ValueError, match="2 points"):
-        head_motion(points[:1], moved[:1])
 
 
 def test_patches_are_in_eye_distances_wherever_they_lie() -> None:
