@@ -4,7 +4,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard
 
-from deploy.grafana.detections import AUS, EACH, EXPRESSIONS, FOUND, LATEST, SHARE
+from deploy.grafana.detections import AUS, CONFIDENCE, EACH, EXPRESSIONS, FOUND, LATEST, SHARE
 from deploy.grafana.parts import CAMERAS, board, fresh, lines, map_over_time, number, per_second, quantile, row
 
 FPS: Final = ("cps", "frames a second")
@@ -59,8 +59,8 @@ def camera() -> dashboard.Dashboard:
             "Confidence",
             "Probability of the emotion that was named.",
             SHARE,
-            (quantile(0.5, "microex_recognizer_emotion_confidence_ratio", CAMERAS), "median"),
-            (quantile(0.1, "microex_recognizer_emotion_confidence_ratio", CAMERAS), "lowest tenth"),
+            (quantile(0.5, CONFIDENCE, CAMERAS), "median"),
+            (quantile(0.1, CONFIDENCE, CAMERAS), "lowest tenth"),
             most=1,
         ),
         map_over_time(

@@ -23,11 +23,14 @@ FOUND: Final = f"microex_recognizer_detections_total{{{CAMERAS}}}"
 MICRO: Final = f'microex_recognizer_detections_total{{{CAMERAS}, kind="micro"}}'
 MACRO: Final = f'microex_recognizer_detections_total{{{CAMERAS}, kind="macro"}}'
 AUS: Final = f"microex_recognizer_au_activations_total{{{CAMERAS}}}"
+CONFIDENCE: Final = "microex_recognizer_emotion_confidence_ratio"
 LATEST: Final = f"microex_recognizer_latest_detection_timestamp_seconds{{{CAMERAS}}}"
 
 EXPRESSIONS: Final = ("short", "expressions")
 EACH: Final = ("short", "expressions in each interval")
 SHARE: Final = ("percentunit", "share, 0 to 1 shown as %")
+A_MINUTE: Final = "(%s) / 5"
+"""Of what grew by so much in five minutes."""
 TO_CAMERA: Final = (
     "/d/microex-camera?var-namespace=${__data.fields.namespace}&var-session=${__data.fields.session}"
     "&var-camera=${__data.fields.camera}"
@@ -56,13 +59,13 @@ def detections() -> dashboard.Dashboard:
             "Rate",
             "Expressions found, over the last five minutes.",
             ("short", "expressions a minute"),
-            f"60 * sum(rate({FOUND}[5m]))",
+            A_MINUTE % fresh(FOUND, "", "5m"),
         ),
         number(
             "Confidence",
             "Median probability of the emotions that were named.",
             SHARE,
-            f"histogram_quantile(0.5, sum by (le) ({grown_buckets()}))",
+            quantile(0.5, CONFIDENCE, CAMERAS, span="$__range"),
         ),
         number(
             "Model",
@@ -98,13 +101,13 @@ def detections() -> dashboard.Dashboard:
             bars=True,
         ),
         lines(
-            "Rate",
+            "Rate over time",
             "Expressions found, mean of five minutes.",
             ("short", "expressions a minute"),
-            (f"60 * sum by (kind) (rate({FOUND}[5m]))", "{{kind}}"),
+            (A_MINUTE % fresh(FOUND, "kind", "5m"), "{{kind}}"),
         ),
         ranking(
-            "Action units",
+            "Action units in all",
             "How often each was active in the time shown.",
             ("short", "activations"),
             (f"sort_desc({fresh(AUS, 'au', '$__range')})", "{{au}}"),
@@ -121,11 +124,6 @@ def detections() -> dashboard.Dashboard:
     return built
 
 
-def grown_buckets() -> str:
-    """Buckets of confidence, of what was found in the time shown."""
-    return f"increase(microex_recognizer_emotion_confidence_ratio_bucket{{{CAMERAS}}}[$__range])"
-
-
 def trust(built: dashboard.Dashboard) -> None:
     """The row that keeps noise from being read as truth."""
     ingest = "microex_ingest_"
@@ -133,12 +131,12 @@ def trust(built: dashboard.Dashboard) -> None:
         built,
         "How far it can be trusted",
         lines(
-            "Confidence",
+            "Confidence over time",
             "Probability of the emotion that was named: half lie below the median, a tenth below the lower "
             "line. Near 1 / number of emotions the model guesses.",
             SHARE,
-            (quantile(0.5, "microex_recognizer_emotion_confidence_ratio", CAMERAS), "median"),
-            (quantile(0.1, "microex_recognizer_emotion_confidence_ratio", CAMERAS), "lowest tenth"),
+            (quantile(0.5, CONFIDENCE, CAMERAS), "median"),
+            (quantile(0.1, CONFIDENCE, CAMERAS), "lowest tenth"),
             most=1,
         ),
         lines(

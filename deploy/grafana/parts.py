@@ -34,10 +34,10 @@ def per_second(metric: str, by: str) -> str:
     return f"sum by ({by}) (rate({metric}[$__rate_interval]))"
 
 
-def quantile(q: float, histogram: str, labels: str, by: str = "") -> str:
-    """A quantile of a histogram."""
+def quantile(q: float, histogram: str, labels: str, by: str = "", span: str = "$__rate_interval") -> str:
+    """A quantile of what a histogram took in."""
     groups = ", ".join(filter(None, ("le", by)))
-    return f"histogram_quantile({q}, sum by ({groups}) (rate({histogram}_bucket{{{labels}}}[$__rate_interval])))"
+    return f"histogram_quantile({q}, {fresh(f'{histogram}_bucket{{{labels}}}', groups, span)})"
 
 
 def _targets(

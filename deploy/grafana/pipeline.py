@@ -122,8 +122,8 @@ def delays(built: dashboard.Dashboard) -> None:
         built,
         "Lag and latency",
         lines(
-            "Lag",
-            "Messages between the last that was read and the end, by service. Committed lag always holds one "
+            "Lag by service",
+            "Messages between the last that was read and the end. Committed lag always holds one "
             "look-back of each stream, so this is lag by position.",
             ("short", "messages"),
             (f"microex:lag_messages:sum{{{NAMESPACE}}}", "{{job}}"),
