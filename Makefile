@@ -12,8 +12,11 @@ OUT := out/demo
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-demo: ready ## find the expressions in a real video and show them: no broker, no GPU
+demo: ready ## find the expressions in a real video, and those known in a made one: no broker, no GPU
 	@clip=$$($(BIN)/python -m scripts.media talking-face) && $(BIN)/microex analyze "$$clip" --out $(OUT)
+	@$(BIN)/microex synth videos --minutes 0.3334 --strength 0.5 --seed 3 --out $(OUT)/known
+	@set -- $(OUT)/known/*.mp4; $(BIN)/microex analyze "$$1" --out $(OUT) \
+		&& $(BIN)/python -m scripts.beside "$${1%.mp4}.json" "$(OUT)/$$(basename "$$1" .mp4)/events.jsonl"
 	@echo "The results: $$(ls $(OUT)/*/timeline.png) and, beside it, events.jsonl, events.csv, events.eaf, summary.json"
 
 test: ready-test check ## check the code and run every test, on a Kafka and a Redis of their own

@@ -23,6 +23,8 @@ _COARSE: Final = 3
 def augment(batch: Batch, how: Augmentation) -> Batch:
     """Each clip by itself; labels follow. Mixing is apart, see `mixed`."""
     clips, targets = batch
+    if 0 < how.frames < clips.times.shape[1]:
+        clips = _fewer(clips, how.frames)
     flip = torch.rand_like(clips.times[:, 0]) < how.mirror  # [B]
     clips = choose(flip, mirror(clips), clips)
     sides = torch.where(flip[:, None, None], targets.intensity.flip(-1), targets.intensity)
@@ -85,10 +87,24 @@ def _noisy(motion: Tensor, seen: Tensor, noise: float) -> Tensor:
     return motion + level[:, None, None, :, None, None] * smooth * seen[..., None, None, None]
 
 
+def _fewer(clips: StagInput, frames: int) -> StagInput:
+    """Of each clip so many frames at random, in their order: the one nearest the apex, then others that are present."""
+    rank = torch.rand_like(clips.times) + clips.present + 2 * _is_apex(clips)  # [B, K]
+    kept = rank.topk(frames, 1).indices.sort(1).values
+    rows = torch.arange(len(kept), device=kept.device)[:, None]
+    motion, times, seen, present = (values[rows, kept] for values in clips[:4])
+    return clips._replace(motion=motion, times=times, seen=seen, present=present)
+
+
+def _is_apex(clips: StagInput) -> Tensor:
+    """[B, K] bool: of the frames that are present the one nearest the apex."""
+    apex = clips.times.abs().masked_fill(~clips.present, torch.inf).argmin(1)
+    return F.one_hot(apex, clips.times.shape[1]).bool()
+
+
 def _dropped(clips: StagInput, how: Augmentation) -> StagInput:
     """Some frames and ROIs hidden; the frame nearest the apex stays, and a clip that would lose every ROI keeps all."""
-    apex = clips.times.abs().masked_fill(~clips.present, torch.inf).argmin(1)  # [B]
-    is_apex = F.one_hot(apex, clips.times.shape[1]).bool()
+    is_apex = _is_apex(clips)
     present = clips.present & (is_apex | (torch.rand_like(clips.times) >= how.drop_frames))
     seen = clips.seen & (torch.rand_like(clips.seen[:, :1], dtype=clips.times.dtype) >= how.drop_rois)
     left = (seen & present[..., None]).any((1, 2))  # [B]

@@ -20,7 +20,7 @@ _FOLDER = click.Path(path_type=Path)
 
 @click.group()
 def evaluate() -> None:
-    """Score recognition on data sets, or spotting on long videos.
+    """Score recognition on data sets, spotting on long videos, or the parts of the network.
 
     docs/datasets.md says how each data set must lie in its folder and what every number in a report means.
     """
@@ -127,6 +127,30 @@ def spotting(videos: Path | None, dataset: str | None, root: Path | None, out: P
     )
 
 
+@evaluate.command()
+@click.option("--out", required=True, type=_FOLDER, help="Folder for the tables; a run that was killed goes on there.")
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Trainings of each network.")
+@click.option("--steps", type=click.IntRange(1), help="Updates of the weights, instead of the recipe's.")
+@click.option("--part", "parts", multiple=True, help="Switch off this part only; may be repeated.  [default: each]")
+@click.option("--device", help="auto, cpu or cuda.  [default: auto]")
+def ablation(out: Path, seeds: int, steps: int | None, parts: tuple[str, ...], device: str | None) -> None:
+    """What each part of STAG is worth: train without it, score on the motion style that is held out.
+
+    Writes ablation.json and ablation.md into OUT and prints the table.
+    """
+    from services.lab.ablation import PARTS, ablate, table
+    from services.lab.pretrain import short
+    from services.lab.recipe import ABLATION
+
+    if unknown := set(parts) - set(PARTS):
+        raise click.UsageError(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    settings = load(ModelSettings, device=device)
+    configure(settings)
+    with _bar() as progress:
+        rows = ablate(out, short(ABLATION, steps), range(seeds), settings, parts or PARTS, progress)
+    click.echo(table(rows), nl=False)
+
+
 @click.command()
 @click.option("--out", required=True, type=_FOLDER, help="File for the weights, .safetensors; a record goes beside it.")
 @click.option("--faces", type=_FOLDER, help="Folder of still faces; clips are measured on its training identities.")
@@ -163,7 +187,10 @@ def train(
     task = Task(out, recipe, seed, faces, stored, default_workers() if workers is None else workers, resume)
     with _bar() as progress:
         report = pretrain(task, settings, progress)
-    click.echo(f"{report['steps']} steps of {recipe.batch} clips in {report['seconds']:.0f} s on {report['hardware']}")
+    click.echo(
+        f"{report['steps']} steps of {recipe.batch} clips in {report['training_seconds']:.0f} s, after "
+        f"{report['making_seconds']:.0f} s of making them, on {report['hardware']}"
+    )
     found = report["validation"]
     au_f1 = "none with enough positives" if found["au_f1"] is None else f"{found['au_f1']:.3f}"
     click.echo(

@@ -1,24 +1,23 @@
-"""What pretraining sees: a batch for every step, made by workers while the network learns.
+"""What pretraining sees: pools of clips made beforehand, and for every step a batch drawn from them.
 
-Step n's batch depends on the seed and n alone: neither on how many workers there are nor on where a training resumed.
+A pool depends on the seed, and step n's batch on pools, seed and n: neither on how many workers there are nor on where
+a training resumed. A step sees flow images (one frame, no scale) or clips, never both: images cost a tenth.
 """
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
-import torch
 from torch.utils.data import DataLoader, Dataset
 
 from services.common.errors import Fatal
 from services.lab.loop import seed_of
 from services.lab.recipe import Recipe
-from services.lab.synth import clips, faces, measured, tracks
+from services.lab.synth import clips, direct, faces, flow_images, measured, tracks
 from services.lab.synth.batch import Clips, join
 from services.lab.synth.faces import Still
 from services.lab.synth.render import sheets_of
@@ -32,55 +31,65 @@ STYLE: Final[Style] = "muscle"
 VALIDATION_SHARE: Final = 0.1
 """Share of the training identities that are kept for choosing thresholds."""
 
-_TRAINING, _VALIDATION, _MEASURING = range(3)
-_CHUNK: Final = 16
-"""Clips measured on one face at a time."""
+Kind = Literal["images", "clips"]
+Pools = Mapping[Kind, Sequence[Clips]]
+"""Of each kind those straight from AU fields, then those measured on faces, if there are any."""
+
+TRAINING, VALIDATION, MEASURING, _BATCHES = range(4)
+"""What seeds are for; the first three name pools."""
+
+_CHUNK: Final = 24
+"""Clips made at a time; those measured on faces, of one face."""
 
 
-class _Batches(Dataset[Batch]):
-    """Index to batch."""
+class _Chunks(Dataset[Clips]):
+    """Index to clips straight from AU fields, or measured on one of the faces when there are any."""
 
-    def __init__(self, recipe: Recipe, seed: int, part: int, stored: Clips | None) -> None:
-        self._recipe, self._seed, self._part, self._stored = recipe, seed, part, stored
-
-    def __getitem__(self, index: int) -> Batch:
-        seed, recipe = seed_of(self._seed, self._part, index), self._recipe
-        return of_generated(next(clips.batches(seed, recipe.batch, [STYLE], recipe.mix, self._stored)))
-
-
-class _Measured(Dataset[Clips]):
-    """Index to clips measured on one of the faces."""
-
-    def __init__(self, stills: Sequence[Still], seed: int) -> None:
-        self._stills, self._seed = stills, seed
-        self._mover = cache(lambda which: Mover(sheets_of(stills[which]), STYLE))
+    def __init__(self, kind: Kind, stills: Sequence[Still], *seeds: int) -> None:
+        self._kind, self._stills, self._seeds = kind, stills, seeds
+        self._movers: dict[int, Mover] = {}
 
     def __getitem__(self, index: int) -> Clips:
+        rng = np.random.default_rng(seed_of(*self._seeds, ("images", "clips").index(self._kind), index))
+        if not self._stills:
+            return (clips.image_clips if self._kind == "images" else direct.clips)(rng, _CHUNK, STYLE)
         which = index % len(self._stills)
-        still, rng = self._stills[which], np.random.default_rng(seed_of(self._seed, _MEASURING, index))
+        still = self._stills[which]
+        if which not in self._movers:
+            self._movers[which] = Mover(sheets_of(still), STYLE)
+        mover = self._movers[which]
         strength = tracks.strengths(float(rng.uniform(0, 1)))
-        return measured.clips(rng, _CHUNK, [still], {still.identity: self._mover(which)}, STYLE, strength)
+        if self._kind == "images":
+            return flow_images.measured_clips(rng, _CHUNK, still, mover, STYLE, strength)
+        return measured.clips(rng, _CHUNK, [still], {still.identity: mover}, STYLE, strength)
 
 
-def training(recipe: Recipe, seed: int, stored: Clips | None, start: int, workers: int) -> Iterator[Batch]:
+def pool(kind: Kind, count: int, seed: int, part: int, stills: Sequence[Still], workers: int) -> Iterator[Clips]:
+    """`count` clips or a few more, a chunk at a time. stills: measure on these; none: straight from AU fields."""
+    return iter(_load(_Chunks(kind, stills, seed, part), range(-(-count // _CHUNK)), workers))
+
+
+def training(pools: Pools, recipe: Recipe, seed: int, start: int) -> Iterator[Batch]:
     """The batches of steps `start` to the last."""
-    return iter(_load(_Batches(recipe, seed, _TRAINING, stored), range(start, recipe.steps), workers))
+    for step in range(start, recipe.steps):
+        rng = np.random.default_rng(seed_of(seed, _BATCHES, step))
+        plain, *faced = pools["images" if rng.random() < recipe.images else "clips"]
+        from_faces = rng.binomial(recipe.batch, recipe.measured_share) if faced else 0
+        parts = [plain[rng.integers(len(plain), size=recipe.batch - from_faces)]]
+        if from_faces:
+            parts.append(faced[0][rng.integers(len(faced[0]), size=from_faces)])
+        yield of_generated(join(parts))
 
 
-def validation(recipe: Recipe, seed: int, stored: Clips | None, workers: int) -> Iterator[Batch]:
-    """`recipe.validation` clips or a few more, of seeds that training never uses. stored: of validation identities."""
-    count = -(-recipe.validation // recipe.batch)
-    return iter(_load(_Batches(recipe, seed, _VALIDATION, stored), range(count), workers))
-
-
-def measure(folder: Path, recipe: Recipe, seed: int, workers: int) -> Iterator[Clips]:
-    """`recipe.measured` clips or a few more, on the training identities of a folder of faces."""
-    stills = faces.load(folder, "train")
-    return iter(_load(_Measured(stills, seed), range(-(-recipe.measured // _CHUNK)), workers))
+def validation(pools: Pools, recipe: Recipe) -> Iterator[Batch]:
+    """All clips of the pools, in order."""
+    for each in (each for kind in pools.values() for each in kind):
+        for first in range(0, len(each), recipe.batch):
+            yield of_generated(each[first : first + recipe.batch])
 
 
 def divide(stored: Clips) -> tuple[Clips, Clips | None]:
-    """Stored clips for training, classes alike, and those for choosing thresholds, by identity.
+    """Clips measured on faces, classes alike, for training, and those for choosing thresholds, by identity.
 
     Clips of test identities are left out. Raises Fatal for the style that is held out, or when nothing is left.
     """
@@ -109,22 +118,31 @@ def _balanced(stored: Clips) -> Clips:
                                                                             for each in by_class])  # fmt: skip
 
 
+def load_faces(folder: Path) -> list[Still]:
+    """The training identities of a folder of faces, those for choosing thresholds among them."""
+    return faces.load(folder, "train")
+
+
 def default_workers() -> int:
     """One for every core that this process may use, but one."""
     return max(len(os.sched_getaffinity(0)) - 1, 1)
 
 
-def _load(dataset: Dataset[Any], order: Sequence[int], workers: int) -> DataLoader[Any]:
+def _load(dataset: Dataset[Clips], order: Sequence[int], workers: int) -> DataLoader[Clips]:
     """workers: 0 makes everything in this process."""
     return DataLoader(
         dataset,
         batch_size=None,
         sampler=order,
         num_workers=workers,
+        multiprocessing_context="spawn" if workers else None,  # a fork of OpenCV's and MediaPipe's threads hangs
         collate_fn=_as_is,
-        pin_memory=torch.cuda.is_available(),
-        worker_init_fn=lambda _: cv2.setNumThreads(1),  # torch sees to its own
+        worker_init_fn=_one_thread,
     )
+
+
+def _one_thread(_worker: int) -> None:
+    cv2.setNumThreads(1)
 
 
 def _as_is(item: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from services.lab.augment import augment, mixed
 from services.lab.recipe import Recipe
@@ -29,6 +29,10 @@ class Loop:
         self.network, self.average = network.train(), deepcopy(network).eval()
         self.recipe, self._seed, self._class_weight, self.step = recipe, seed, class_weight, 0
         self.device = next(network.parameters()).device
+        if recipe.dropout is not None:
+            for module in network.modules():
+                if isinstance(module, nn.Dropout):
+                    module.p = recipe.dropout
         self._optimiser = torch.optim.AdamW(_groups(network, recipe), fused=True)
 
     def __call__(self, batch: Batch) -> Tensor:

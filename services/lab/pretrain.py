@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,10 +21,12 @@ from services.analyze.summary import versions
 from services.common.errors import Fatal
 from services.common.settings import ModelSettings
 from services.lab import generated, metrics
+from services.lab.generated import Kind, Pools
 from services.lab.loop import Loop
 from services.lab.recipe import Recipe
 from services.lab.synth import clips
 from services.lab.synth.batch import Clips, join
+from services.lab.synth.faces import Still
 from services.lab.targets import Batch
 from services.motion.aus import AUS
 from services.recognizer import weights
@@ -53,6 +56,11 @@ class Task:
     resume: bool = False
     config: StagConfig = field(default_factory=StagConfig)
 
+    @property
+    def pools(self) -> Path:
+        """Folder of the clips that are made for it."""
+        return self.out.with_suffix(".pools")
+
     def digest(self) -> str:
         """Of all that the result depends on but the code; hexadecimal. Files and faces count by their names."""
         names = [str(path) for path in (self.faces, *self.stored) if path]
@@ -69,12 +77,11 @@ def pretrain(task: Task, settings: ModelSettings, progress: Progress = lambda *_
         torch.set_num_threads(settings.torch_threads)
     device = choose_device(settings.device)
     task.out.parent.mkdir(parents=True, exist_ok=True)
-    train_stored, check_stored = _stored(task, progress)
+    train, check = pools(task, progress)
     with torch.random.fork_rng():
         loop = Loop(Stag(task.config).to(device), task.recipe, task.seed)
-        seconds = _learn(loop, task, train_stored, progress)
-        emotion, au, truth = answers(loop.average, generated.validation(task.recipe, task.seed, check_stored,
-                                                                        task.workers), device)  # fmt: skip
+        seconds = _learn(loop, task, train, progress)
+        emotion, au, truth = answers(loop.average, generated.validation(check, task.recipe), device)
     chosen = choose_thresholds(au, truth[1])
     trained = Weights(task.config, loop.average.state_dict(), chosen, trained=True)
     weights.write(trained, task.out)
@@ -83,7 +90,8 @@ def pretrain(task: Task, settings: ModelSettings, progress: Progress = lambda *_
         "parameters": loop.network.parameter_count(),
         "steps": task.recipe.steps,
         "clips_seen": task.recipe.steps * task.recipe.batch,
-        "seconds": round(seconds, 1),
+        "training_seconds": round(seconds, 1),
+        "making_seconds": round(sum(json.loads(made.read_text())["seconds"] for made in task.pools.glob("*.json")), 1),
         "hardware": hardware(device),
         "seed": task.seed,
         "recipe": asdict(task.recipe),
@@ -92,15 +100,16 @@ def pretrain(task: Task, settings: ModelSettings, progress: Progress = lambda *_
     }
     write_json(task.out.with_suffix(".json"), about)
     _checkpoint(task).unlink(missing_ok=True)
+    shutil.rmtree(task.pools)
     return about
 
 
-def _learn(loop: Loop, task: Task, stored: Clips | None, progress: Progress) -> float:
+def _learn(loop: Loop, task: Task, pools: Pools, progress: Progress) -> float:
     """Runs the loop to its end. Returns the seconds that it took, those before a kill included."""
     recipe, file = task.recipe, _checkpoint(task)
     before = _load(loop, task) if task.resume and file.exists() else 0.0
     started = time.monotonic()
-    for batch in generated.training(recipe, task.seed, stored, loop.step, task.workers):
+    for batch in generated.training(pools, recipe, task.seed, loop.step):
         loss = loop(batch)
         if loop.step % _LOOK == 0 or loop.step == recipe.steps:
             if not torch.isfinite(loss):
@@ -127,23 +136,44 @@ def _load(loop: Loop, task: Task) -> float:
     return float(state["seconds"])
 
 
-def _stored(task: Task, progress: Progress) -> tuple[Clips | None, Clips | None]:
-    """Clips made beforehand and those measured on the faces now, for training and for thresholds."""
-    parts = [clips.load(task.stored)] if task.stored else []
-    if task.faces is not None:
-        parts.append(_measured(task, task.faces, progress))
-    return generated.divide(join(parts)) if parts else (None, None)
+def pools(task: Task, progress: Progress) -> tuple[Pools, Pools]:
+    """What to train on and what to choose thresholds on; made now, or by the training that goes on here."""
+    stills = generated.load_faces(task.faces) if task.faces else []
+    stored = [clips.load([path]) for path in task.stored]
+    recipe = task.recipe
+    sizes: dict[Kind, tuple[int, int]] = {
+        "images": (recipe.direct_images, recipe.measured_images),
+        "clips": (recipe.direct_clips, recipe.measured_clips),
+    }
+    train: dict[Kind, list[Clips]] = {}
+    check: dict[Kind, list[Clips]] = {}
+    for kind, (count, measured) in sizes.items():
+        train[kind] = [_pool(task, kind, count, generated.TRAINING, [], progress)]
+        check[kind] = [_pool(task, kind, recipe.validation, generated.VALIDATION, [], progress)]
+        faced = [each for each in stored if (each.times.shape[1] == 1) == (kind == "images")]
+        if stills:
+            faced.append(_pool(task, kind, measured, generated.MEASURING, stills, progress))
+        if faced:
+            learned, kept = generated.divide(join(faced))
+            train[kind].append(learned)
+            check[kind] += [kept] if kept is not None else []
+    return train, check
 
 
-def _measured(task: Task, faces: Path, progress: Progress) -> Clips:
-    """Kept beside the weights, so that a resumed training does not measure again."""
-    kept = task.out.with_suffix(".measured.npz")
+_PARTS: Final = {generated.TRAINING: "direct", generated.VALIDATION: "validation", generated.MEASURING: "measured"}
+
+
+def _pool(task: Task, kind: Kind, count: int, part: int, stills: Sequence[Still], progress: Progress) -> Clips:
+    """Kept beside the weights, so that a resumed training does not make it again."""
+    name = f"{_PARTS[part]}-{kind}"
+    kept = task.pools / f"{name}.npz"
     if not (task.resume and kept.exists()):
-        made: list[Clips] = []
-        for part in generated.measure(faces, task.recipe, task.seed, task.workers):
-            made.append(part)
-            progress("measured clips", sum(map(len, made)), task.recipe.measured)
+        started, made = time.monotonic(), list[Clips]()
+        for chunk in generated.pool(kind, count, task.seed, part, stills, task.workers):
+            made.append(chunk)
+            progress(f"{name.replace('-', ' ')}", min(sum(map(len, made)), count), count)
         clips.save(kept, join(made))
+        write_json(kept.with_suffix(".json"), {"seconds": time.monotonic() - started})
     return clips.load([kept])
 
 

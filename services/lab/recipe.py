@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from services.lab.synth.clips import Mix
-
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -24,6 +22,8 @@ class Augmentation:
     """Share of ROIs that are hidden."""
     drop_frames: float = 0.1
     """Share of frames that are hidden; never the one nearest the apex."""
+    frames: int = 0
+    """How many frames are left of longer clips, the one nearest the apex among them; 0: all. Saves time."""
     mask_magnitude: float = 0.2
     """Share of clips whose magnitude is hidden."""
     mixup: float = 0.0
@@ -34,9 +34,9 @@ class Augmentation:
 class Recipe:
     """One training. Rates and weights of losses have no unit."""
 
-    steps: int = 20_000
+    steps: int = 12_000
     """Updates of the weights."""
-    batch: int = 256
+    batch: int = 96
     """Clips of one step."""
     rate: float = 1e-3
     """Largest learning rate of AdamW, reached after the warm-up; then half a cosine down to 0."""
@@ -60,18 +60,38 @@ class Recipe:
     """Weight of the error of AU intensity."""
     augmentation: Augmentation = field(default_factory=Augmentation)
 
-    mix: Mix = field(default_factory=Mix)
-    """What generated batches are made of."""
-    validation: int = 4096
-    """Generated clips on which the AU thresholds are chosen."""
-    measured: int = 20_000
-    """Clips that are measured on the faces, where faces are given."""
+    dropout: float | None = None
+    """Share of features dropped; None: as the network is configured."""
+
+    direct_images: int = 80_000
+    """Flow images made straight from AU fields."""
+    direct_clips: int = 24_000
+    """Clips made straight from AU fields."""
+    measured_images: int = 3_600
+    """Flow images measured on the faces, where faces are given."""
+    measured_clips: int = 600
+    """Clips measured on the faces, where faces are given."""
+    images: float = 0.6
+    """Share of steps that see flow images; the others see clips."""
+    measured_share: float = 0.25
+    """Share of a batch that was measured on faces."""
+    validation: int = 2_000
+    """Of images, and of clips, straight from AU fields, on which AU thresholds are chosen, beside what was measured on
+    faces kept for that."""
     checkpoint: int = 500
     """Steps between checkpoints."""
 
 
-GENERATED: Final = Recipe()
+GENERATED: Final = Recipe(
+    dropout=0.0, augmentation=Augmentation(shift=0.3, zoom=0.04, noise=0.3, frames=4, mask_magnitude=0.3)
+)
 """Pretraining on generated clips."""
+
+ABLATION: Final = replace(
+    GENERATED, steps=400, batch=48, warmup=40, ema=0.98, direct_images=12_000, direct_clips=6_000, validation=1_500,
+    checkpoint=10**9,
+)  # fmt: skip
+"""Trainings that compare networks: short, for there are dozens."""
 
 FINE: Final = Recipe(
     steps=80,

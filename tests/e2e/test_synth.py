@@ -61,9 +61,9 @@ def test_flow_images_are_what_the_reader_takes(tmp_path: Path) -> None:
 def test_clips(tmp_path: Path) -> None:
     for way in ("direct", "images"):
         assert microex("synth", "clips", "--way", way, "--count", "40", "--out", tmp_path / f"{way}.npz") == 0
-    made = clips.load([tmp_path / "direct.npz", tmp_path / "images.npz"])
-    assert len(made) == 80
-    assert np.bincount(made.emotion, minlength=3).min() > 10
+        made = clips.load([tmp_path / f"{way}.npz"])
+        assert len(made) == 40
+        assert np.bincount(made.emotion, minlength=3).min() > 5
 
 
 def test_missing_faces_are_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

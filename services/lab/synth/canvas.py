@@ -26,6 +26,8 @@ _SCALES: Final = (4, 9, 26)
 """Control points along a side, coarse to fine, of smooth errors."""
 _HEAD: Final = np.array([0.02, 0.03, 0.06, 0.06, 0.1, 0.1])
 """How far heads move: zoom and rotation (ratios), shift x and y (outer-eye distances), yaw and pitch (radians)."""
+_MIDDLE: Final = np.array([0.0, 0.35])
+"""Of the face, outer-eye distances."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,14 @@ class Corruption:
     """Strain of measured flow is up to the exponential of this times that of a smooth field."""
     unseen: float = 0.03
     """Share of ROIs that were not seen."""
+    stray: float = 0.0
+    """Share of clips with vectors gone astray in a few places, as at hair and at the rim of a face."""
 
 
 HARD: Final = Corruption()
-CLEAN: Final = Corruption(*[0.0] * 12)
+HARDER: Final = Corruption(noise=0.7, residue=1.5, stray=0.4)
+"""For flow images: nobody took the head's motion out of them, nor hair and background off them."""
+CLEAN: Final = Corruption(*[0.0] * 13)
 
 
 class Canvas:
@@ -126,6 +132,16 @@ class Canvas:
         closure = (acts * rng.choice([0.05, 0.2, 1.0]) * rng.uniform(-0.3, 1, frames)).astype(np.float32)
         gaze = (rng.normal(0, 0.02, 2) * (rng.random(frames) < 0.6)[:, None]).astype(np.float32)
         return np.asarray(closure[:, None, None, None] * self._closed + gaze[:, :, None, None] * self._eyes, np.float32)
+
+    def stray(self, rng: np.random.Generator) -> Single:
+        """[2, side, side]: one to four blotches of motion around the face, up to twice the size of an expression."""
+        field = np.zeros((2, self.side, self.side), np.float32)
+        for _ in range(rng.integers(1, 5)):
+            angle, away = rng.uniform(0, 2 * np.pi), rng.uniform(0.75, 1.25)
+            centre = _MIDDLE + away * np.array([np.cos(angle), np.sin(angle)])
+            near = np.exp(-((self.places - centre) ** 2).sum(-1) / (2 * rng.uniform(0.05, 0.2) ** 2))
+            field += (near * rng.normal(0, 1, (2, 1, 1)) * rng.uniform(0.3, 2)).astype(np.float32)
+        return field
 
     def noise(self, rng: np.random.Generator, peak: Array, frames: int, by: Corruption) -> Single:
         """[B, frames, 2, side, side]: errors of flow; partly the same in all frames, which share their onset. peak:

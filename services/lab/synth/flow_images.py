@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from services.lab.synth import measured, timing, tracks
 from services.lab.synth.algorithms import ALGORITHMS, Algorithm, flow
 from services.lab.synth.batch import Clips
-from services.lab.synth.canvas import HARD, Array, Canvas, Corruption, Single
+from services.lab.synth.canvas import HARDER, Array, Canvas, Corruption, Single
 from services.lab.synth.combos import EMOTIONS, Drawn
 from services.lab.synth.faces import Still
 from services.lab.synth.render import sheets_of
@@ -24,10 +24,9 @@ from services.lab.synth.sampling import sample
 from services.lab.synth.scene import Mover
 from services.lab.synth.sheets import to_face
 from services.lab.synth.styles import Style
-from services.lab.synth.timing import FRAMES
 from services.motion.flow import strain
 from services.motion.flow_image import LOOSEST, TIGHTEST, Borders, tensor_of
-from services.motion.rois import PATCH, ROIS
+from services.motion.rois import ROIS
 
 Image = NDArray[np.uint8]
 
@@ -61,28 +60,43 @@ def measure(
     still: Still,
     mover: Mover,
     strength: tracks.Strengths,
-    algorithm: Algorithm,
+    algorithms: Sequence[Algorithm],
     emotion: str | None = None,
-) -> tuple[Image, Drawn]:
-    """One image, measured on two pictures at the face's resolution."""
+) -> tuple[list[Image], Drawn]:
+    """Two pictures at the face's resolution, and an image that each algorithm measures on them within other borders."""
     window = timing.draw(rng, measured.TIMING, BEGUN, emotion)
     at_apex = timing.Window(window.expression, window.onset_s, window.apex_s, np.array([window.apex_s]))
     shown, (onset, apex) = measured.scene(rng, still, mover, at_apex, strength)
-    borders = draw_borders(rng)
     unit = shown.plate.eye_distance
     first, last = shown.landmarks(onset), shown.landmarks(apex)
     if rng.random() >= ALIGNED:
         last = first
-    start, end = (
-        _cut(shown.frame(i), points + rng.normal(0, measured.JITTER, (478, 2)).astype(np.float32) * unit, borders, unit)
-        for i, points in ((onset, first), (apex, last))
-    )
-    field = flow(algorithm)(start, end)
-    return quantise(field, strain(field)), window.expression.drawn
+    first, last = (points + rng.normal(0, measured.JITTER, (478, 2)).astype(np.float32) * unit
+                   for points in (first, last))  # fmt: skip
+    start, end = shown.frame(onset), shown.frame(apex)
+    images = []
+    for algorithm in algorithms:
+        borders = draw_borders(rng)
+        field = flow(algorithm)(_cut(start, first, borders, unit), _cut(end, last, borders, unit))
+        images.append(quantise(field, strain(field)))
+    return images, window.expression.drawn
+
+
+def measured_clips(
+    rng: np.random.Generator, count: int, still: Still, mover: Mover, style: Style, strength: tracks.Strengths
+) -> Clips:
+    """`count` images of one face, by all algorithms, as `clips` makes them of images."""
+    images: list[Image] = []
+    drawn: list[Drawn] = []
+    while len(images) < count:
+        made, one = measure(rng, still, mover, strength, ALGORITHMS)
+        images += made
+        drawn += [one] * len(made)
+    return clips(rng, images[:count], drawn[:count], [still.identity] * count, style)
 
 
 def direct(
-    rng: np.random.Generator, count: int, style: Style, corruption: Corruption = HARD
+    rng: np.random.Generator, count: int, style: Style, corruption: Corruption = HARDER
 ) -> tuple[list[Image], list[Drawn]]:
     """`count` images straight from AU fields."""
     canvas = face()
@@ -93,6 +107,8 @@ def direct(
     peak = np.maximum(np.abs(field).max((1, 2, 3, 4)), 0.002)
     for i in np.flatnonzero(rng.random(count) < corruption.lids):
         field[i] += canvas.lids(rng, 1)
+    for i in np.flatnonzero(rng.random(count) < corruption.stray):
+        field[i] += canvas.stray(rng) * np.float32(peak[i])
     field += canvas.noise(rng, peak, 1, corruption)
     _, turn = canvas.head(rng, count, 1, corruption)
     size = peak * rng.uniform(0, corruption.residue, count) ** 2
@@ -106,17 +122,12 @@ def direct(
 
 def clips(rng: np.random.Generator, images: Sequence[Image], drawn: Sequence[Drawn], identity: Sequence[str],
           style: str) -> Clips:  # fmt: skip
-    """As the recognizer reads such images: K = 1 at time 0, the rest not present, magnitude unknown, ROIs jittered."""
-    count = len(images)
-    motion = np.zeros((count, FRAMES, len(ROIS), 3, PATCH, PATCH), np.float32)
-    seen = np.zeros((count, FRAMES, len(ROIS)), bool)
-    for i, image in enumerate(images):
-        tensor = tensor_of(image, jitter=rng.normal(0, ROI_JITTER, (len(ROIS), 2)).astype(np.float32))
-        motion[i, :1], seen[i, :1] = tensor.data, tensor.seen
-    present = np.zeros((count, FRAMES), bool)
-    present[:, 0] = True
-    times = np.zeros((count, FRAMES), np.float32)
-    return Clips.make(motion, times, seen, present, drawn, identity, style, magnitude_known=False)
+    """As the recognizer reads such images: K = 1 at time 0, magnitude unknown, ROIs jittered."""
+    tensors = [tensor_of(image, jitter=rng.normal(0, ROI_JITTER, (len(ROIS), 2)).astype(np.float32))
+               for image in images]  # fmt: skip
+    motion, seen = (np.stack([getattr(tensor, name) for tensor in tensors]) for name in ("data", "seen"))
+    still = np.zeros((len(images), 1), np.float32)
+    return Clips.make(motion, still, seen, still == 0, drawn, identity, style, magnitude_known=False)
 
 
 def write(
@@ -139,8 +150,8 @@ def write(
         for i in range(per_face):
             rng = np.random.default_rng([seed, number, i])
             label = i % len(EMOTIONS)
-            image, drawn = measure(
-                rng, still, mover, strength, algorithms[int(rng.integers(len(algorithms)))], EMOTIONS[label]
+            [image], drawn = measure(
+                rng, still, mover, strength, [algorithms[int(rng.integers(len(algorithms)))]], EMOTIONS[label]
             )
             path = Path(f"gen{still.identity}", "u_test", str(label), f"{style} {seed} {i:03d}.png")
             (root / path).parent.mkdir(parents=True, exist_ok=True)

@@ -18,4 +18,7 @@ def tiny() -> StagConfig:
 
 @pytest.fixture
 def recipe() -> Recipe:
-    return Recipe(steps=8, batch=8, warmup=2, validation=40, checkpoint=3)
+    return Recipe(
+        steps=8, batch=8, warmup=2, validation=24, checkpoint=3, direct_images=48, direct_clips=24,
+        measured_images=24, measured_clips=1,
+    )  # fmt: skip

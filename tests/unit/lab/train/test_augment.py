@@ -55,6 +55,17 @@ def test_the_frame_nearest_the_apex_stays(batch: Batch) -> None:
     assert torch.equal(clips.present.int().argmax(1), nearest)
 
 
+def test_of_fewer_frames_the_one_nearest_the_apex_is_one(batch: Batch) -> None:
+    torch.manual_seed(0)
+    clips, _ = augment(batch, Augmentation(**{**vars(NOTHING), "frames": 3}))
+    before = batch.clips.times.abs().masked_fill(~batch.clips.present, torch.inf).min(1).values
+    after = clips.times.abs().masked_fill(~clips.present, torch.inf).min(1).values
+    assert clips.motion.shape[1] == 3
+    torch.testing.assert_close(after, before)
+    assert (clips.times.diff(dim=1)[clips.present[:, 1:]] > 0).all(), "in their order"
+    assert clips.present.sum(1).tolist() == batch.clips.present.sum(1).clamp(max=3).tolist()
+
+
 def test_a_shift_moves_patches_by_as_much(batch: Batch) -> None:
     """A ramp to the right, cut elsewhere, is the ramp plus a constant."""
     ramp = torch.arange(8.0).expand_as(batch.clips.motion).clone()

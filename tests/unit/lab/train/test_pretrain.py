@@ -40,9 +40,10 @@ def test_weights_that_were_trained_are_read_again_and_say_so(task: Task) -> None
     assert made.trained
     assert made.digest() == report["digest"]
     assert report["steps"] == 8
-    assert report["seconds"] > 0
+    assert report["training_seconds"] > 0
+    assert report["making_seconds"] > 0
     assert "cores" in report["hardware"]
-    assert report["validation"]["n"] == 40
+    assert report["validation"]["n"] == 48, "images and clips"
     assert json.loads(task.out.with_suffix(".json").read_text("utf-8")) == report
     assert sorted(path.name for path in task.out.parent.iterdir()) == ["made.json", "made.safetensors"]
 
@@ -101,7 +102,7 @@ def test_thresholds_come_from_validation_alone(task: Task, monkeypatch: pytest.M
     monkeypatch.setattr(pretrain, "choose_thresholds", lambda *words: (asked.append(words), choose(*words))[1])
     pretrain.pretrain(task, CPU)
     [(probability, truth)] = asked
-    assert len(probability) == len(truth) == len(validated_on) == 40
+    assert len(probability) == len(truth) == len(validated_on) == 48
     assert len(trained_on) == 64
     assert not set(trained_on) & set(validated_on)
     assert weights.read(task.out).thresholds == pytest.approx(choose(probability, truth))
@@ -139,37 +140,39 @@ def test_the_style_that_is_held_out_is_refused() -> None:
 
 
 def test_faces_are_measured_once_and_only_those_for_training(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generated, "_CHUNK", 2)
+    monkeypatch.setattr(generated, "_CHUNK", 3)
     names = [f"person {i}" for i in range(40)]
     test, kept = next(n for n in names if generated.faces.is_test(n)), next(n for n in names if _trains(n))
     folder = task.out.parent / "faces"
     folder.mkdir()
     for name in (test, kept):
         (folder / f"{name}.jpg").write_bytes(generated.faces.demo_picture().read_bytes())
-    small = replace(task.recipe, steps=2, validation=8, measured=2)
-    with_faces = replace(task, recipe=small, faces=folder)
-    pretrain.pretrain(with_faces, CPU)
-    measured = clips.load([task.out.with_suffix(".measured.npz")])
-    assert measured.identity.tolist() == [kept] * 2
-    assert weights.read(task.out).trained
+    with_faces = replace(task, recipe=replace(task.recipe, measured_images=3, measured_clips=1), faces=folder)
+    for kind, faced in pretrain.pools(with_faces, lambda *_: None)[0].items():
+        assert len(faced) == 2, "those from fields, then those from faces"
+        assert set(faced[1].identity.tolist()) == {kept}, kind
 
     def never(*_: object) -> None:
-        raise AssertionError("measured again")
+        raise AssertionError("made again")
 
-    monkeypatch.setattr(generated, "measure", never)
+    monkeypatch.setattr(generated, "pool", never)
     pretrain.pretrain(replace(with_faces, resume=True), CPU)
+    assert weights.read(task.out).trained
 
 
 def _trains(name: str) -> bool:
     return generated._side(name) == "train"
 
 
-def test_generated_batches_hold_one_style_only(recipe: Recipe) -> None:
-    batch = next(generated.training(recipe, 0, None, 0, 0))
-    assert batch.clips.motion.shape[0] == 8
-    later = next(generated.training(recipe, 0, None, 1, 0))
-    assert not torch.equal(batch.clips.motion, later.clips.motion)
-    assert generated.STYLE == "muscle"
+def test_a_batch_depends_on_seed_and_step_alone(task: Task) -> None:
+    pools, _ = pretrain.pools(task, lambda *_: None)
+    batches = [batch.clips.motion for batch in generated.training(pools, task.recipe, 0, 0)]
+    assert len(batches) == task.recipe.steps
+    assert {len(motion) for motion in batches} == {task.recipe.batch}
+    assert {motion.shape[1] for motion in batches} == {1, 8}, "images and clips take turns"
+    later = next(generated.training(pools, task.recipe, 0, 5)).clips.motion
+    assert torch.equal(later, batches[5])
+    assert not any(torch.equal(later, motion) for motion in batches[:5])
 
 
 def test_the_command(tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
