@@ -116,7 +116,8 @@ def _trained(
         emotion, au, (label, acts) = answers(loop.average, generated.validation({kind: pool}, recipe), device)
         counts = metrics.confusion(label, emotion.argmax(1), len(config.classes))
         found = metrics.au_f1(acts, np.ones_like(acts), au >= thresholds, [unit.code for unit in AUS])
-        scores |= {f"uf1_{kind}": float(metrics.uf1(counts)), f"au_f1_{kind}": found["mean"]}
+        acting = [each["f1"] for each in found["aus"].values() if each["n"]]
+        scores |= {f"uf1_{kind}": float(metrics.uf1(counts)), f"au_f1_{kind}": float(np.mean(acting))}
     return scores
 
 

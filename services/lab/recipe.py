@@ -34,7 +34,7 @@ class Augmentation:
 class Recipe:
     """One training. Rates and weights of losses have no unit."""
 
-    steps: int = 12_000
+    steps: int = 8_000
     """Updates of the weights."""
     batch: int = 96
     """Clips of one step."""
@@ -65,11 +65,11 @@ class Recipe:
 
     direct_images: int = 80_000
     """Flow images made straight from AU fields."""
-    direct_clips: int = 24_000
+    direct_clips: int = 16_000
     """Clips made straight from AU fields."""
     measured_images: int = 3_600
     """Flow images measured on the faces, where faces are given."""
-    measured_clips: int = 600
+    measured_clips: int = 264
     """Clips measured on the faces, where faces are given."""
     images: float = 0.6
     """Share of steps that see flow images; the others see clips."""
