@@ -8,10 +8,9 @@ Traps: subject 1 for 01; "/" for an apex that nobody found; one offset that lies
 from pathlib import Path
 from typing import Final
 
-from services.lab.datasets.aus import parse_aus
 from services.lab.datasets.clip import Clip
-from services.lab.datasets.emotions import five_class, three_class
-from services.lab.datasets.folders import Folders, ordered
+from services.lab.datasets.coded import coded
+from services.lab.datasets.folders import Folders
 from services.lab.datasets.sheets import Columns, Row, find_rows
 
 NAME: Final = "casme2"
@@ -37,21 +36,6 @@ def read(root: Path) -> list[Clip]:
 def _clip(row: Row, folders: Folders) -> Clip:
     subject = row.text("subject").casefold().removeprefix("sub").zfill(2)
     name, emotion = row.text("name"), row.text("emotion").casefold()
-    onset = row.frame("onset")
-    apex, offset, repairs = ordered(onset, row.maybe_frame("apex"), row.maybe_frame("offset"), trust_apex=True)
-    return Clip(
-        NAME,
-        subject,
-        name,
-        folders.find(name, (f"sub{subject}", subject), row),
-        FPS,
-        onset,
-        apex,
-        offset,
-        emotion,
-        three_class(emotion),
-        five_class(NAME, emotion),
-        parse_aus(row.cells.get("aus")),
-        row.source,
-        repairs,
+    return coded(
+        row, NAME, subject, name, folders.find(name, (f"sub{subject}", subject), row), FPS, emotion, trust_apex=True
     )

@@ -13,6 +13,7 @@ from typing import Final
 from services.common.errors import Fatal
 from services.lab.datasets.aus import parse_aus
 from services.lab.datasets.clip import Clip, Interval, Kind, LongVideo
+from services.lab.datasets.coded import coded
 from services.lab.datasets.emotions import five_class, three_class
 from services.lab.datasets.folders import Folders, frame_files, ordered
 from services.lab.datasets.sheets import Columns, Row, find_rows, sheet_files
@@ -76,25 +77,9 @@ def _subject(row: Row) -> str:
 def _clip(row: Row, folders: Folders) -> Clip:
     subject, recording, emotion = _subject(row), row.text("name"), row.text("emotion").casefold()
     onset = row.frame("onset")
-    apex, offset, repairs = ordered(onset, row.maybe_frame("apex"), row.maybe_frame("offset"))
     name = f"{subject}_{recording}_{onset}"
     folder = folders.find(name, (), row, names_unique=True) if name in folders else _recording(row, folders)
-    return Clip(
-        NAME,
-        subject,
-        f"{recording}@{onset}",
-        folder,
-        FPS,
-        onset,
-        apex,
-        offset,
-        emotion,
-        three_class(emotion),
-        five_class(NAME, emotion),
-        parse_aus(row.cells.get("aus")),
-        row.source,
-        repairs,
-    )
+    return coded(row, NAME, subject, f"{recording}@{onset}", folder, FPS, emotion)
 
 
 def _recording(row: Row, folders: Folders) -> Path:

@@ -8,10 +8,9 @@ one of the seven basic ones, repression, others, or negative, positive, surprise
 from pathlib import Path
 from typing import Final
 
-from services.lab.datasets.aus import parse_aus
 from services.lab.datasets.clip import Clip
-from services.lab.datasets.emotions import five_class, three_class
-from services.lab.datasets.folders import VIDEOS, ordered
+from services.lab.datasets.coded import coded
+from services.lab.datasets.folders import VIDEOS
 from services.lab.datasets.sheets import Columns, Row, find_rows
 
 NAME: Final = "csv"
@@ -31,20 +30,4 @@ def _clip(row: Row) -> Clip:
     if not (path.is_dir() or (path.is_file() and path.suffix.lower() in VIDEOS)):
         raise row.fault("clip is neither a folder of frames nor a video", clip=name)
     onset = row.frame("onset")
-    apex, offset, repairs = ordered(onset, row.maybe_frame("apex"), row.maybe_frame("offset"))
-    return Clip(
-        NAME,
-        row.text("subject"),
-        f"{name}@{onset}",
-        path,
-        row.number_in("fps"),
-        onset,
-        apex,
-        offset,
-        emotion,
-        three_class(emotion),
-        five_class(NAME, emotion),
-        parse_aus(row.cells.get("aus")),
-        row.source,
-        repairs,
-    )
+    return coded(row, NAME, row.text("subject"), f"{name}@{onset}", path, row.number_in("fps"), emotion)

@@ -8,10 +8,10 @@ Traps: the frame rate differs by row; Emotion may be blank beside an EmotionId; 
 from pathlib import Path
 from typing import Final
 
-from services.lab.datasets.aus import parse_aus
 from services.lab.datasets.clip import Clip
-from services.lab.datasets.emotions import five_class, three_class
-from services.lab.datasets.folders import Folders, ordered
+from services.lab.datasets.coded import coded
+from services.lab.datasets.emotions import three_class
+from services.lab.datasets.folders import Folders
 from services.lab.datasets.sheets import Columns, Row, find_rows
 
 NAME: Final = "dfme"
@@ -41,23 +41,8 @@ def read(root: Path) -> list[Clip]:
 
 def _clip(row: Row, folders: Folders) -> Clip:
     subject, name, emotion = row.text("subject"), row.text("name"), _emotion(row)
-    onset = row.frame("onset")
-    apex, offset, repairs = ordered(onset, row.maybe_frame("apex"), row.maybe_frame("offset"))
-    return Clip(
-        NAME,
-        subject,
-        name,
-        folders.find(name, (subject,), row, names_unique=True),
-        row.number_in("fps"),
-        onset,
-        apex,
-        offset,
-        emotion,
-        three_class(emotion),
-        five_class(NAME, emotion),
-        parse_aus(row.cells.get("aus")),
-        row.source,
-        repairs,
+    return coded(
+        row, NAME, subject, name, folders.find(name, (subject,), row, names_unique=True), row.number_in("fps"), emotion
     )
 
 

@@ -7,13 +7,14 @@ AUs cell is blank, the columns tell.
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from services.lab.datasets.aus import AuCell, parse_aus, without_brackets
 from services.lab.datasets.clip import Clip
-from services.lab.datasets.emotions import five_class, three_class
-from services.lab.datasets.folders import Folders, ordered
+from services.lab.datasets.coded import coded
+from services.lab.datasets.folders import Folders
 from services.lab.datasets.sheets import Columns, Row, find_rows
 
 NAME: Final = "4dme"
@@ -38,23 +39,17 @@ def read(root: Path) -> list[Clip]:
 
 def _clip(row: Row, folders: Folders) -> Clip:
     subject, name, emotion = row.text("subject"), row.text("name"), row.text("emotion").casefold()
-    onset = row.frame("onset")
-    apex, offset, repairs = ordered(onset, row.maybe_frame("apex"), row.maybe_frame("offset"))
-    return Clip(
-        NAME,
-        subject,
-        name,
-        folders.find(name, (subject, f"sub{subject}"), row, names_unique=True),
-        FPS,
-        onset,
-        apex,
-        offset,
-        emotion,
-        three_class(emotion),
-        five_class(NAME, emotion),
-        _aus(row),
-        row.source,
-        repairs,
+    return replace(
+        coded(
+            row,
+            NAME,
+            subject,
+            name,
+            folders.find(name, (subject, f"sub{subject}"), row, names_unique=True),
+            FPS,
+            emotion,
+        ),
+        aus=_aus(row),
     )
 
 

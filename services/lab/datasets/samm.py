@@ -9,10 +9,9 @@ spreadsheet that took 006 for the number 6.
 from pathlib import Path
 from typing import Final
 
-from services.lab.datasets.aus import parse_aus
 from services.lab.datasets.clip import Clip
-from services.lab.datasets.emotions import five_class, three_class
-from services.lab.datasets.folders import Folders, ordered
+from services.lab.datasets.coded import coded
+from services.lab.datasets.folders import Folders
 from services.lab.datasets.sheets import Columns, Row, find_rows
 
 NAME: Final = "samm"
@@ -44,21 +43,4 @@ def file_name(text: str) -> str:
 def _clip(row: Row, folders: Folders) -> Clip:
     subject, name = row.text("subject").zfill(3), file_name(row.text("name"))
     emotion = row.text("emotion").casefold()
-    onset = row.frame("onset")
-    apex, offset, repairs = ordered(onset, row.maybe_frame("apex"), row.maybe_frame("offset"))
-    return Clip(
-        NAME,
-        subject,
-        name,
-        folders.find(name, (subject,), row),
-        FPS,
-        onset,
-        apex,
-        offset,
-        emotion,
-        three_class(emotion),
-        five_class(NAME, emotion),
-        parse_aus(row.cells.get("aus")),
-        row.source,
-        repairs,
-    )
+    return coded(row, NAME, subject, name, folders.find(name, (subject,), row), FPS, emotion)
