@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from services.common.errors import Fatal
 from services.lab.loop import seed_of
 from services.lab.recipe import Recipe
-from services.lab.synth import clips, direct, faces, flow_images, measured, tracks
+from services.lab.synth import clips, direct, faces, flow_images, measured, spotted, tracks, videos
 from services.lab.synth.batch import Clips, join
 from services.lab.synth.faces import Still
 from services.lab.synth.render import sheets_of
@@ -32,47 +32,60 @@ VALIDATION_SHARE: Final = 0.1
 """Share of the training identities that are kept for choosing thresholds."""
 
 Kind = Literal["images", "clips"]
+Way = Literal["direct", "validation", "measured", "spotted"]
+"""Straight from AU fields, for training or to choose thresholds on; measured on moved pictures; in the windows that the
+spotter finds in whole scenes."""
+
 Pools = Mapping[Kind, Sequence[Clips]]
 """Of each kind those straight from AU fields, then those measured on faces, if there are any."""
 
-TRAINING, VALIDATION, MEASURING, _BATCHES = range(4)
-"""What seeds are for; the first three name pools."""
+_SEEDS: Final = ("direct", "validation", "measured", "spotted", "batches")
+"""What chance is drawn for, each apart."""
+
+SCENE_S: Final = 30.0
+SCENE_PX: Final = (640, 480)
+SCENE_FPS: Final = (25.0, 30.0, 60.0)
+"""Of scenes that the spotter is given."""
 
 _CHUNK: Final = 24
 """Clips made at a time; those measured on faces, of one face."""
 
 
 class _Chunks(Dataset[Clips]):
-    """Index to clips straight from AU fields, or measured on one of the faces when there are any."""
+    """Index to a chunk, those that need a face of one face."""
 
-    def __init__(self, kind: Kind, stills: Sequence[Still], *seeds: int) -> None:
-        self._kind, self._stills, self._seeds = kind, stills, seeds
+    def __init__(self, kind: Kind, way: Way, stills: Sequence[Still], seed: int) -> None:
+        self._kind, self._way, self._stills = kind, way, stills
+        self._seeds = (seed, _SEEDS.index(way), ("images", "clips").index(kind))
         self._movers: dict[int, Mover] = {}
 
     def __getitem__(self, index: int) -> Clips:
-        rng = np.random.default_rng(seed_of(*self._seeds, ("images", "clips").index(self._kind), index))
-        if not self._stills:
+        rng = np.random.default_rng(seed_of(*self._seeds, index))
+        if self._way in ("direct", "validation"):
             return (clips.image_clips if self._kind == "images" else direct.clips)(rng, _CHUNK, STYLE)
         which = index % len(self._stills)
         still = self._stills[which]
         if which not in self._movers:
             self._movers[which] = Mover(sheets_of(still), STYLE)
-        mover = self._movers[which]
-        strength = tracks.strengths(float(rng.uniform(0, 1)))
+        mover, strength = self._movers[which], tracks.strengths(float(rng.uniform(0, 1)))
         if self._kind == "images":
             return flow_images.measured_clips(rng, _CHUNK, still, mover, STYLE, strength)
-        return measured.clips(rng, _CHUNK, [still], {still.identity: mover}, STYLE, strength)
+        if self._way == "measured":
+            return measured.clips(rng, _CHUNK, [still], {still.identity: mover}, STYLE, strength)
+        fps = float(rng.choice(SCENE_FPS))
+        return spotted.clips(videos.scene(rng, still, mover, SCENE_PX, fps, SCENE_S, strength), still.identity, STYLE)
 
 
-def pool(kind: Kind, count: int, seed: int, part: int, stills: Sequence[Still], workers: int) -> Iterator[Clips]:
-    """`count` clips or a few more, a chunk at a time. stills: measure on these; none: straight from AU fields."""
-    return iter(_load(_Chunks(kind, stills, seed, part), range(-(-count // _CHUNK)), workers))
+def pool(kind: Kind, way: Way, count: int, seed: int, stills: Sequence[Still], workers: int) -> Iterator[Clips]:
+    """A chunk at a time: `count` clips or a few more; of the way "spotted", what is found in `count` scenes."""
+    chunks = count if way == "spotted" else -(-count // _CHUNK)
+    return iter(_load(_Chunks(kind, way, stills, seed), range(chunks), workers))
 
 
 def training(pools: Pools, recipe: Recipe, seed: int, start: int) -> Iterator[Batch]:
     """The batches of steps `start` to the last."""
     for step in range(start, recipe.steps):
-        rng = np.random.default_rng(seed_of(seed, _BATCHES, step))
+        rng = np.random.default_rng(seed_of(seed, _SEEDS.index("batches"), step))
         plain, *faced = pools["images" if rng.random() < recipe.images else "clips"]
         from_faces = rng.binomial(recipe.batch, recipe.measured_share) if faced else 0
         parts = [plain[rng.integers(len(plain), size=recipe.batch - from_faces)]]

@@ -21,7 +21,7 @@ from services.analyze.summary import versions
 from services.common.errors import Fatal
 from services.common.settings import ModelSettings
 from services.lab import generated, metrics
-from services.lab.generated import Kind, Pools
+from services.lab.generated import Kind, Pools, Way
 from services.lab.loop import Loop
 from services.lab.recipe import Recipe
 from services.lab.synth import clips
@@ -148,11 +148,13 @@ def pools(task: Task, progress: Progress) -> tuple[Pools, Pools]:
     train: dict[Kind, list[Clips]] = {}
     check: dict[Kind, list[Clips]] = {}
     for kind, (count, measured) in sizes.items():
-        train[kind] = [_pool(task, kind, count, generated.TRAINING, [], progress)]
-        check[kind] = [_pool(task, kind, recipe.validation, generated.VALIDATION, [], progress)]
+        train[kind] = [_pool(task, kind, "direct", count, progress)]
+        check[kind] = [_pool(task, kind, "validation", recipe.validation, progress)]
         faced = [each for each in stored if (each.times.shape[1] == 1) == (kind == "images")]
         if stills:
-            faced.append(_pool(task, kind, measured, generated.MEASURING, stills, progress))
+            faced.append(_pool(task, kind, "measured", measured, progress, stills))
+        if stills and kind == "clips" and recipe.scenes:
+            faced.append(_pool(task, kind, "spotted", recipe.scenes, progress, stills))
         if faced:
             learned, kept = generated.divide(join(faced))
             train[kind].append(learned)
@@ -160,18 +162,23 @@ def pools(task: Task, progress: Progress) -> tuple[Pools, Pools]:
     return train, check
 
 
-_PARTS: Final = {generated.TRAINING: "direct", generated.VALIDATION: "validation", generated.MEASURING: "measured"}
-
-
-def _pool(task: Task, kind: Kind, count: int, part: int, stills: Sequence[Still], progress: Progress) -> Clips:
+def _pool(
+    task: Task,
+    kind: Kind,
+    way: Way,
+    count: int,
+    progress: Progress,
+    stills: Sequence[Still] = (),
+) -> Clips:
     """Kept beside the weights, so that a resumed training does not make it again."""
-    name = f"{_PARTS[part]}-{kind}"
+    name = f"{way}-{kind}"
     kept = task.pools / f"{name}.npz"
     if not (task.resume and kept.exists()):
         started, made = time.monotonic(), list[Clips]()
-        for chunk in generated.pool(kind, count, task.seed, part, stills, task.workers):
+        for chunk in generated.pool(kind, way, count, task.seed, stills, task.workers):
             made.append(chunk)
-            progress(f"{name.replace('-', ' ')}", min(sum(map(len, made)), count), count)
+            done = len(made) if way == "spotted" else min(sum(map(len, made)), count)
+            progress(name.replace("-", " "), done, count)
         clips.save(kept, join(made))
         write_json(kept.with_suffix(".json"), {"seconds": time.monotonic() - started})
     return clips.load([kept])

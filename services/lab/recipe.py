@@ -71,6 +71,8 @@ class Recipe:
     """Flow images measured on the faces, where faces are given."""
     measured_clips: int = 264
     """Clips measured on the faces, where faces are given."""
+    scenes: int = 16
+    """Half minutes in which the spotter finds the windows of more such clips."""
     images: float = 0.6
     """Share of steps that see flow images; the others see clips."""
     measured_share: float = 0.25

@@ -20,5 +20,5 @@ def tiny() -> StagConfig:
 def recipe() -> Recipe:
     return Recipe(
         steps=8, batch=8, warmup=2, validation=24, checkpoint=3, direct_images=48, direct_clips=24,
-        measured_images=24, measured_clips=1,
+        measured_images=24, measured_clips=1, scenes=0,
     )  # fmt: skip
