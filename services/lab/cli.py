@@ -1,5 +1,6 @@
 """`microex train`, and `microex evaluate`: what a recogniser, or the whole path, is worth on labelled recordings."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +53,7 @@ def evaluate() -> None:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of folds, training and bootstrap."
 )
+@click.option("--workers", type=click.IntRange(1), help="Processes that share the folds.  [default: one a core]")
 @click.option("--out", required=True, type=_FOLDER, help="Folder for the report; a run that was killed goes on there.")
 @flags(AnalyzeSettings)
 def recognition(
@@ -63,6 +65,7 @@ def recognition(
     aus: Path | None,
     folds: int,
     seed: int,
+    workers: int | None,
     out: Path,
     **options: Any,
 ) -> None:
@@ -75,7 +78,7 @@ def recognition(
     settings = load(AnalyzeSettings, **options)
     configure(settings)
     names = tuple(name.strip() for name in dataset.split(",") if name.strip())
-    question = Question(names, roots, protocol, int(classes), init, aus, folds, seed)
+    question = Question(names, roots, protocol, int(classes), init, aus, folds, seed, workers or _workers(settings))
     with _bar() as progress:
         report = evaluate(question, out, settings, progress)
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -198,6 +201,13 @@ def train(
         "on these clips)"
     )
     click.echo(f"Weights {report['digest'][:12]}: {out}")
+
+
+def _workers(settings: ModelSettings) -> int:
+    """One a core; one alone where a GPU does the work."""
+    from services.recognizer.engine import choose_device
+
+    return 1 if choose_device(settings.device).type == "cuda" else len(os.sched_getaffinity(0))
 
 
 @contextmanager

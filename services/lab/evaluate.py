@@ -35,7 +35,8 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked. datasets, roots: as `read_clips`; aus: CSV of AU codes; classes: 3 or 5."""
+    """What is asked. datasets, roots: as `read_clips`; aus: CSV of AU codes; classes: 3 or 5; workers: processes
+    that share the folds."""
 
     datasets: tuple[str, ...]
     roots: tuple[Path, ...]
@@ -45,6 +46,7 @@ class Question:
     aus: Path | None = None
     folds: int = FOLDS
     seed: int = 0
+    workers: int = 1
 
 
 def evaluate(
@@ -72,7 +74,9 @@ def evaluate(
     for recogniser in recognisers:
         steps = iter(range(1, len(folds) + 1))
         tick = _ticker(progress, recogniser.name, steps, len(folds))
-        answers.append((recogniser, run_folds(recogniser, folds, samples, question.seed, out / "folds", tick)))
+        answers.append(
+            (recogniser, run_folds(recogniser, folds, samples, question.seed, out / "folds", tick, question.workers))
+        )
     facts = _facts(question, clips, samples, dropped, notes + _warnings(folds, samples))
     trial = Trial(samples, {clip.id: clip for clip in used}, names, folds, answers, question.seed, facts)
     return write_report(out, trial)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 
 from services.analyze.files import write_json
 from services.lab.protocol import Fold
@@ -40,25 +41,32 @@ def run_folds(
     seed: int,
     folder: Path,
     progress: Callable[[], None] = lambda: None,
+    workers: int = 1,
 ) -> Answers:
-    """Fit and ask in every fold. folder: where the folds' files are. progress: called after each fold."""
-    by_id = {sample.id: sample for sample in samples}
+    """Fit and ask in every fold. folder: where the folds' files are. progress: called after each fold. workers:
+    processes that share the folds; answers do not depend on how many."""
     digests = {sample.id: digest(sample) for sample in samples}
-    parts, reused = [], 0
-    for number, fold in enumerate(folds, 1):
-        question = _question(recogniser, fold, digests, seed)
-        file = folder / _slug(recogniser.name) / f"{number:03d}.json"
-        kept = _read(file, question)
-        if kept is None:
-            predict = recogniser.fit([by_id[each] for each in fold.train], seed)
-            kept = _as_json(fold, question, predict([by_id[each].motion for each in fold.test]))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(file, kept)
-        else:
-            reused += 1
-        parts.append(kept)
+    questions = [_question(recogniser, fold, digests, seed) for fold in folds]
+    files = [folder / _slug(recogniser.name) / f"{number:03d}.json" for number in range(1, len(folds) + 1)]
+    parts = [_read(file, question) for file, question in zip(files, questions, strict=True)]
+    missing = [i for i, part in enumerate(parts) if part is None]
+    for _ in range(len(folds) - len(missing)):
         progress()
-    return Answers(_joined(parts, "emotion") or {}, _joined(parts, "au"), _joined(parts, "active"), reused)
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+    by_id = {sample.id: sample for sample in samples}
+    jobs = (delayed(_answer)(recogniser, folds[i], by_id, seed) for i in missing)
+    for i, said in zip(missing, Parallel(workers, return_as="generator")(jobs), strict=True):
+        parts[i] = part = _as_json(folds[i], questions[i], said)
+        write_json(files[i], part)
+        progress()
+    whole = [part for part in parts if part is not None]
+    reused = len(folds) - len(missing)
+    return Answers(_joined(whole, "emotion") or {}, _joined(whole, "au"), _joined(whole, "active"), reused)
+
+
+def _answer(recogniser: Recogniser, fold: Fold, by_id: Mapping[str, Sample], seed: int) -> Prediction:
+    predict = recogniser.fit([by_id[each] for each in fold.train], seed)
+    return predict([by_id[each].motion for each in fold.test])
 
 
 def _question(recogniser: Recogniser, fold: Fold, digests: Mapping[str, str], seed: int) -> str:

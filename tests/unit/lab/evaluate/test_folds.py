@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.lab.baselines import baselines
 from services.lab.folds import run_folds
 from services.lab.protocol import Fold
 from services.lab.recogniser import Motion, Predict, Prediction, Recogniser, Sample
@@ -95,3 +96,11 @@ def test_a_recogniser_that_does_not_answer_is_found_out(
     broken = Recogniser("broken", lambda *_: lambda _motions: Prediction(answer), "")
     with pytest.raises(ValueError, match="probability for each"):
         run_folds(broken, FOLDS, MADE, 0, tmp_path)
+
+
+def test_answers_do_not_depend_on_how_many_share_the_folds(tmp_path: Path) -> None:
+    recogniser = baselines(3)[0]
+    alone = run_folds(recogniser, FOLDS, MADE, 0, tmp_path / "alone")
+    shared = run_folds(recogniser, FOLDS, MADE, 0, tmp_path / "shared", workers=2)
+    assert shared.emotion == alone.emotion
+    assert shared.active == alone.active
