@@ -144,8 +144,8 @@ def make_videos(out: Path, count: int, minutes: float, fps: float, size: tuple[i
 def make_clips(out: Path, count: int, way: Way, algorithms: tuple[Algorithm, ...], **shared: Any) -> None:
     """Motion tensors with their labels, as arrays for training.
 
-    motion [N, 8, R, 3, P, P] float16, times, seen, present, magnitude_known, emotion (0 negative, 1 positive, 2
-    surprise), aus [N, A], intensity [N, A, 2] (left, right), identity, style."""
+    motion [N, K, R, 3, P, P] float16 (K is 8, 1 for images), times, seen, present, magnitude_known, emotion (0
+    negative, 1 positive, 2 surprise), aus [N, A], intensity [N, A, 2] (left, right), identity, style."""
     stills = _stills(shared) if way in ("measured", "spotted") else []
     with _progress("clips", count) as advance:
         parts: list[batch.Clips] = []
