@@ -34,7 +34,7 @@ class Augmentation:
 class Recipe:
     """One training. Rates and weights of losses have no unit."""
 
-    steps: int = 8_000
+    steps: int = 5_500
     """Updates of the weights."""
     batch: int = 96
     """Clips of one step."""
