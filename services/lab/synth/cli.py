@@ -97,12 +97,30 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str) -> t
 @click.option("--minutes", type=click.FloatRange(0.05), default=1.0, show_default=True, help="Of all videos together.")
 @click.option("--fps", type=click.FloatRange(10, 240), default=30.0, show_default=True, help="Frames a second.")
 @click.option("--size", callback=_size, default="640x480", show_default=True, help="Of the picture, pixels.")
-def make_videos(out: Path, count: int, minutes: float, fps: float, size: tuple[int, int], **shared: Any) -> None:
+@click.option(
+    "--intensity",
+    nargs=2,
+    type=click.FloatRange(0.01, 1),
+    default=videos.MICRO_STRENGTH,
+    show_default=True,
+    help="Lowest and highest intensity of the strongest AU of a micro-expression.",
+)
+def make_videos(
+    out: Path,
+    count: int,
+    minutes: float,
+    fps: float,
+    size: tuple[int, int],
+    intensity: tuple[float, float],
+    **shared: Any,
+) -> None:
     """Videos with expressions at known moments, and their labels.
 
     STEM.json holds fps, frames and events: kind, onset, apex and offset (frame numbers; the first, strongest and last
     frame that differs from neutral), emotion, and AUs with side and intensity (fraction of full displacement).
     """
+    if intensity[0] >= intensity[1]:
+        raise click.UsageError("--intensity takes the lower number first")
     stills = _stills(shared)
     with _progress("frames", count * round(minutes * 60 / count * fps)) as advance:
         made = videos.write(
@@ -115,6 +133,7 @@ def make_videos(out: Path, count: int, minutes: float, fps: float, size: tuple[i
             shared["style"],
             shared["seed"],
             _strengths(shared),
+            intensity,
             advance,
         )
     click.echo(f"{len(made)} videos in {out}")

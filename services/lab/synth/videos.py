@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -31,13 +32,21 @@ EYE_DISTANCE: Final = (0.20, 0.29)
 """Of the face in the frame, as a share of the frame's height."""
 
 
-def script(rng: np.random.Generator, seconds: float) -> list[Expression]:
-    """Expressions one after the other, each followed by neutral, the last over before the end."""
+def script(
+    rng: np.random.Generator, seconds: float, intensity: tuple[float, float] = MICRO_STRENGTH
+) -> list[Expression]:
+    """Expressions one after the other, each followed by neutral, the last over before the end.
+
+    intensity: lowest and highest of the strongest AU of a micro-expression."""
     found: list[Expression] = []
     at = FIRST_S
     while True:
         kind: Kind = "macro" if rng.random() < MACRO_SHARE else "micro"
-        expression = draw_expression(rng, kind, at, MACRO_STRENGTH if kind == "macro" else MICRO_STRENGTH)
+        expression = draw_expression(rng, kind, at, MACRO_STRENGTH if kind == "macro" else intensity)
+        if kind == "micro":
+            drawn = expression.drawn
+            capped = replace(drawn, intensity=drawn.intensity.clip(max=intensity[1]))
+            expression = replace(expression, drawn=capped)
         end = at + expression.course.whole_s + expression.lags.max()
         if end > seconds - 0.5:
             return found
@@ -53,14 +62,15 @@ def scene(
     fps: float,
     seconds: float,
     strength: distractors.Strengths,
+    intensity: tuple[float, float] = MICRO_STRENGTH,
 ) -> Scene:
-    """A scene of its own. size: (width, height)."""
+    """A scene of its own. size: (width, height); intensity: see `script`."""
     times = np.arange(round(seconds * fps)) / fps
     height = min(size[1], size[0] * 3 // 4)
     eye_distance = float(rng.uniform(*EYE_DISTANCE)) * height
     centre = (size[0] * rng.uniform(0.47, 0.53), size[1] / 2 - 0.42 * eye_distance + size[1] * rng.uniform(-0.02, 0.02))
     plate = Plate(still, mover.sheets, size, eye_distance, (float(centre[0]), float(centre[1])))
-    return Scene(plate, mover, distractors.draw(rng, times, strength), script(rng, seconds), fps)
+    return Scene(plate, mover, distractors.draw(rng, times, strength), script(rng, seconds, intensity), fps)
 
 
 def write(
@@ -73,9 +83,11 @@ def write(
     style: Style,
     seed: int,
     strength: distractors.Strengths,
+    intensity: tuple[float, float] = MICRO_STRENGTH,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Path]:
-    """Makes `count` videos of `seconds` each, faces in turn; returns their paths. progress: told of every frame.
+    """Makes `count` videos of `seconds` each, faces in turn; returns their paths. intensity: see `script`; progress:
+    told of every frame.
 
     Raises Fatal when a video cannot be written.
     """
@@ -87,7 +99,7 @@ def write(
         if still.identity not in movers:
             movers = {still.identity: Mover(sheets_of(still), style)}  # one at a time: they are large
         rng = np.random.default_rng([seed, i])
-        made = scene(rng, still, movers[still.identity], size, fps, seconds, strength)
+        made = scene(rng, still, movers[still.identity], size, fps, seconds, strength, intensity)
         path = folder / f"{style}-{still.identity}-{seed}-{i:04d}.mp4"
         _encode(path, made, progress)
         labels = {"fps": fps, "frames": len(made), "events": made.labels}
