@@ -57,6 +57,9 @@ class Plate:
         self._from_frame = cv2.invertAffineTransform(self.to_frame)
         self._box = self._face_box()
         self._grid_of_frame = self._face_coordinates(*self._frame_grid())
+        face = lookup(sheets.face, self._grid_of_frame, cv2.BORDER_CONSTANT)
+        self._near = _bounds_of(face > 0)  # nothing else goes along with the head
+        self._face = cv2.merge([face[self._near]] * 2)
         self._cuts = np.dstack(sheets.cuts(self._grid_of_frame[self._box].astype(np.float64)))
         self._holes = self._fill_holes()
 
@@ -67,14 +70,18 @@ class Plate:
         motion of the eyeballs' surface, outer-eye distances. A face at rest is the plate itself, bit for bit."""
         if moved is None and not gaze.any() and not head.any():
             return self.picture
-        at = self._undo_head(self._grid_of_frame, head) if head.any() else self._grid_of_frame
+        at = self._grid_of_frame
+        if head.any():
+            at = at.copy()
+            at[self._near] = self._undo_head(at[self._near], head)
         box = self._box if moved is not None or gaze.any() else _NOWHERE
         place, hole = self._skin(at[box], moved) if at[box].size else (at[box], None)
         if not head.any():  # nothing moves outside the box
             picture = self.picture.copy()
             picture[box] = self._sample(self.picture, self._pixels(place))
         else:
-            picture = self._sample(self.picture, self._pixels(at), cv2.INTER_LINEAR)  # around the face, cheaply
+            picture = self.picture.copy()
+            picture[self._near] = self._sample(self.picture, self._pixels(at[self._near]), cv2.INTER_LINEAR)
             source = self._pixels(at[self._box])
             if hole is not None:
                 source = self._pixels(place)
@@ -125,7 +132,7 @@ class Plate:
         return sample(layers, pixels)
 
     def _undo_head(self, seen: Single, head: Array) -> Single:
-        """Where on the head at rest lies what is seen at [..., 2] when it has moved."""
+        """Where on the head at rest lies what is seen at [h, w, 2], places of `_near`, when it has moved."""
         x, y, zoom, roll, yaw, pitch = head
         c, s = np.cos(roll) / (1 + zoom), np.sin(roll) / (1 + zoom)
         back = np.array([[c, s], [-s, c]]) / np.array([[np.cos(yaw)], [np.cos(pitch)]])
@@ -134,8 +141,7 @@ class Plate:
         for _ in range(2):
             depth = lookup(self.sheets.depth, at)
             at = target - cv2.merge([depth * np.float32(np.tan(yaw)), depth * np.float32(np.tan(pitch))])
-        face = lookup(self.sheets.face, seen, cv2.BORDER_CONSTANT)
-        return np.asarray(seen + cv2.merge([face, face]) * (at - seen))
+        return np.asarray(seen + self._face * (at - seen))
 
     def _frame_grid(self) -> tuple[Single, Single]:
         x = np.arange(self.size[0], dtype=np.float32)
@@ -190,6 +196,12 @@ def _put(still: Picture, place: Array, size: tuple[int, int]) -> Picture:
     frame = cv2.warpAffine(picture, place, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     beyond = cv2.GaussianBlur(frame, (0, 0), 15)
     return np.where(inside[..., None] > 0, frame, beyond).astype(np.uint8)
+
+
+def _bounds_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns that hold all of a mask."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def affine(at: Single, matrix: Array) -> Single:
