@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.common.errors import Fatal
-from services.lab.synth import batch, clips, direct, faces, flow_images, measured, spotted, tracks, videos
+from services.lab.synth import batch, clips, direct, faces, flow_images, measured, planted, spotted, tracks, videos
 from services.lab.synth.algorithms import ALGORITHMS, Algorithm
 from services.lab.synth.render import sheets_of
 from services.lab.synth.scene import Mover
@@ -137,6 +137,38 @@ def make_videos(
             advance,
         )
     click.echo(f"{len(made)} videos in {out}")
+
+
+@synth.command("planted")
+@click.argument(
+    "footage", nargs=-1, required=True, metavar="VIDEO...", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for STEM.mp4 and STEM.json.")
+@click.option("--rounds", type=click.IntRange(1), default=4, show_default=True, help="Videos made of each.")
+@click.option("--style", type=click.Choice(STYLES), default="muscle", show_default=True, help="How AUs move skin.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Other seed, other output.")
+@click.option(
+    "--intensity",
+    nargs=2,
+    type=click.FloatRange(0.01, 1),
+    default=(0.1, 0.6),
+    show_default=True,
+    help="Lowest and highest intensity of a micro-expression's AUs.",
+)
+def make_planted(
+    footage: tuple[Path, ...], out: Path, rounds: int, style: Style, seed: int, intensity: tuple[float, float]
+) -> None:
+    """Real footage with micro-expressions planted into it, and their labels.
+
+    What the faces do by themselves is not labelled: in `microex evaluate spotting --videos OUT`, recall means something
+    and false alarms do not.
+    """
+    cv2.setNumThreads(1)
+    with _progress("videos", rounds * len(footage)) as advance:
+        for video in footage:
+            planted.write(out, video, rounds, style, seed, intensity)
+            advance(rounds)
+    click.echo(f"{rounds * len(footage)} videos in {out}")
 
 
 @synth.command("clips")

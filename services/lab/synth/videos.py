@@ -16,7 +16,7 @@ from services.common.errors import Fatal
 from services.lab.synth import tracks as distractors
 from services.lab.synth.course import Kind
 from services.lab.synth.faces import Still
-from services.lab.synth.render import Plate, sheets_of
+from services.lab.synth.render import Picture, Plate, sheets_of
 from services.lab.synth.scene import Expression, Mover, Scene, draw_expression
 from services.lab.synth.styles import Style
 
@@ -101,22 +101,25 @@ def write(
         rng = np.random.default_rng([seed, i])
         made = scene(rng, still, movers[still.identity], size, fps, seconds, strength, intensity)
         path = folder / f"{style}-{still.identity}-{seed}-{i:04d}.mp4"
-        _encode(path, made, progress)
+        with writer(path, made.tracks.codec, fps, size) as put:
+            for number in range(len(made)):
+                put(made.frame(number))
+                progress(1)
         labels = {"fps": fps, "frames": len(made), "events": made.labels}
         path.with_suffix(".json").write_text(json.dumps(labels, indent=1) + "\n")
         paths.append(path)
     return paths
 
 
-def _encode(path: Path, made: Scene, progress: Callable[[int], None]) -> None:
+@contextmanager
+def writer(path: Path, codec: str, fps: float, size: tuple[int, int]) -> Iterator[Callable[[Picture], None]]:
+    """Takes the frames of a video, [H, W, 3] uint8 BGR each. Raises Fatal when it cannot be written."""
     with _quiet():
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*made.tracks.codec), made.fps, made.plate.size)
-    if not writer.isOpened():
+        file = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, size)
+    if not file.isOpened():
         raise Fatal("video cannot be written", file=str(path))
-    for i in range(len(made)):
-        writer.write(made.frame(i))
-        progress(1)
-    writer.release()
+    yield file.write
+    file.release()
 
 
 @contextmanager
