@@ -33,8 +33,15 @@ _ROWS: Final = 40
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder for the results.")
 @click.option("--session", default="local", show_default=True, help="Name of the sitting, part of every id.")
 @click.option("--camera", help="Name of the source, part of every id. [default: the file's name without its ending]")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Also write every candidate with its curve and what became of it, and contact sheets.",
+)
 @flags(AnalyzeSettings)
-def analyze(videos: tuple[Path, ...], out: Path, session: str, camera: str | None, **options: Any) -> None:
+def analyze(
+    videos: tuple[Path, ...], out: Path, session: str, camera: str | None, explain: bool, **options: Any
+) -> None:
     """Find facial expressions in each VIDEO and say which muscles moved.
 
     A folder of OUT named after the video gets events.jsonl, events.csv, events.eaf (for ELAN), timeline.png and
@@ -53,7 +60,7 @@ def analyze(videos: tuple[Path, ...], out: Path, session: str, camera: str | Non
     engine = _engine(settings)
     for video, name, folder in zip(videos, cameras, folders, strict=True):
         try:
-            _analyze_one(video, folder, session, name, settings, engine)
+            _analyze_one(video, folder, session, name, settings, engine, explain)
         except (Poison, Retryable, OSError) as error:
             fault = _of_system(error, video) if isinstance(error, OSError) else error
             click.echo(f"microex: {fault}", err=True)
@@ -73,7 +80,9 @@ def _engine(settings: AnalyzeSettings) -> Any:
     return Engine(settings)
 
 
-def _analyze_one(video: Path, folder: Path, session: str, camera: str, settings: AnalyzeSettings, engine: Any) -> None:
+def _analyze_one(
+    video: Path, folder: Path, session: str, camera: str, settings: AnalyzeSettings, engine: Any, explain: bool
+) -> None:
     """One video with its bar and its table. Raises the error of `analyse`, or the fault of a video that is done."""
     from services.analyze.pipeline import analyse
 
@@ -96,6 +105,7 @@ def _analyze_one(video: Path, folder: Path, session: str, camera: str, settings:
             settings,
             engine,
             lambda frames, total, found: bar.update(task, completed=frames, total=total, found=found),
+            explain,
         )
     frames, speed = outcome.summary["frames"]["read"], outcome.summary["frames_per_s"]
     _show(folder, outcome.marks, note=f"{frames:,} frames, {speed} frames/s" if speed else f"{frames:,} frames")

@@ -5,13 +5,14 @@ The cores hand each other the very messages that Kafka would carry, so that both
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from microex.v1 import frame_pb2, stream_pb2
 from services.analyze import events
+from services.analyze.explain import Explanation
 from services.analyze.names import file_name
 from services.analyze.quiet import without_chatter
 from services.analyze.report import Report
@@ -45,8 +46,9 @@ def analyse(
     settings: AnalyzeSettings,
     engine: Engine,
     progress: Progress = lambda *_: None,
+    explain: bool = False,
 ) -> Outcome:
-    """Find the expressions in one video and write its files into `folder`.
+    """Find the expressions in one video and write its files into `folder`; explain: those of `explain.py` too.
 
     Raises Poison, and writes nothing, for a file of which not one frame can be read. A file that was cut short, or that
     shows no face, gets its files; `Outcome.fault` says so.
@@ -55,8 +57,9 @@ def analyse(
         open_video(video) as source,
         closing(_ingest(session, camera, settings)) as ingest,
         Report(folder, video) as report,
+        Explanation(folder) if explain else nullcontext() as explanation,
     ):
-        run = _Run(ingest, engine, report)
+        run = _Run(ingest, engine, report, explanation)
         for captured in run.readable(run.stages.each("read", source)):
             run.step(captured)
             progress(ingest.account.captured, source.frames, len(report.marks))
@@ -76,8 +79,9 @@ def _ingest(session: str, camera: str, settings: AnalyzeSettings) -> Ingest:
 class _Run:
     """The three cores joined, with an account of what went through."""
 
-    def __init__(self, ingest: Ingest, engine: Engine, report: Report) -> None:
+    def __init__(self, ingest: Ingest, engine: Engine, report: Report, explanation: Explanation | None) -> None:
         self._ingest, self._spotter, self._engine, self._report = ingest, Spotter(), engine, report
+        self._explanation = explanation
         self._outcomes: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._dismissed: Counter[str] = Counter()
@@ -111,6 +115,8 @@ class _Run:
                 step = self._spotter.step(message)
             self._outcomes[step.outcome] += 1
             self._dismissed.update(step.dismissed)
+            if self._explanation is not None:
+                self._explanation.add(message, step)
             if step.outcome == "rejected":
                 self._rejected[step.reason or "unknown"] += 1
             if step.magnitudes is not None:

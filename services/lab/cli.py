@@ -98,6 +98,12 @@ def recognition(
 
 
 @evaluate.command()
+@click.option("--baselines", is_flag=True, help="Score two published ways of spotting beside it; slow.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Also write every candidate with its curve and what became of it, and contact sheets.",
+)
 @click.option("--videos", type=_FOLDER, help="Folder of videos, each with its labels beside it as <stem>.json.")
 @click.option(
     "--dataset", type=click.Choice(list(LONG_READERS)), help="A data set of long videos, instead of --videos."
@@ -105,13 +111,21 @@ def recognition(
 @click.option("--root", type=_FOLDER, help="Folder of that data set.")
 @click.option("--out", required=True, type=_FOLDER, help="Folder for the report; a run that was killed goes on there.")
 @flags(AnalyzeSettings)
-def spotting(videos: Path | None, dataset: str | None, root: Path | None, out: Path, **options: Any) -> None:
+def spotting(
+    videos: Path | None,
+    dataset: str | None,
+    root: Path | None,
+    out: Path,
+    baselines: bool,
+    explain: bool,
+    **options: Any,
+) -> None:
     """Find expressions in long videos and compare with what is labelled: F1 at IoU 0.5, recall, false alarms, delay.
 
     Writes report.json, report.md, found.csv and spotting.png into OUT.
     """
     from services.lab.recordings import labelled, long_videos
-    from services.lab.spotting import evaluate_spotting
+    from services.lab.spotting import Extras, evaluate_spotting
 
     if (videos is None) == (dataset is None) or (dataset is None) != (root is None):
         raise click.UsageError("give either --videos, or --dataset with --root")
@@ -119,7 +133,7 @@ def spotting(videos: Path | None, dataset: str | None, root: Path | None, out: P
     configure(settings)
     recordings = labelled(videos) if videos is not None else long_videos(str(dataset), Path(str(root)))
     with _bar() as progress:
-        report = evaluate_spotting(recordings, out, settings, progress)
+        report = evaluate_spotting(recordings, out, settings, progress, Extras(baselines, explain))
     for kind, scores in report["kinds"].items():
         click.echo(
             f"{kind:5}  F1 {scores['f1']:.3f}  recall {scores['recall']:.3f}  precision {scores['precision']:.3f}"

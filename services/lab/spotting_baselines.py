@@ -6,7 +6,7 @@ empirical mode decomposition; `apart`: flow between frames half an expression ap
 Lengths of the papers are scaled from their crops (152 px an outer-eye distance) to ours.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import cv2
@@ -131,3 +131,11 @@ def _peaks(curve: Array, rise: float, fps: float) -> list[Interval]:
             end += 1
         found.append((begin, end))
     return found
+
+
+Baseline = Callable[[Sequence[Image], Sequence[NDArray[np.float32]], float], list[Interval]]
+
+BASELINES: Final[dict[str, Baseline]] = {
+    "optical-flow features 2022": features,
+    "flow half an expression apart": apart,
+}

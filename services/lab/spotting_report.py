@@ -59,15 +59,21 @@ def _bars(axes: Axes, names: Sequence[str], values: Sequence[float], title: str)
 
 def _markdown(report: Mapping[str, Any]) -> str:
     lines = ["# Spotting", "", "Intervals match at IoU >= 0.5; counts are summed over all recordings (MEGC).", ""]
-    lines += ["| kind | F1 | precision | recall | TP | FP | FN |", "|---|---|---|---|---|---|---|"]
-    for kind, each in report["kinds"].items():
-        scores = " | ".join(f"{each[name]:.3f}" for name in ("f1", "precision", "recall"))
-        lines.append(f"| {kind} | {scores} | {each['tp']} | {each['fp']} | {each['fn']} |")
-    lines += ["", '"all" sums micro and macro; "any kind" asks only for the interval.', ""]
+    lines += ["| kind | F1 | 95 % | precision | recall | TP | FP | FN |", "|---|---|---|---|---|---|---|---|"]
+    lines += [_scores(kind, each) for kind, each in report["kinds"].items()]
+    for name, scores in report["baselines"].items():
+        lines += [_scores(f"{kind}, {name}", scores[kind]) for kind in ("micro", "macro")]
+    lines += [
+        "",
+        '"all" sums micro and macro; "any kind" asks only for the interval. 95 %: bootstrap over recordings.',
+        "",
+    ]
     lines += [
         f"{report['recordings']} recordings, {report['minutes']:.1f} minutes, {report['frames']} frames, "
         f"{report['frames_with_face']} with a face. {report['false_alarms_per_minute']:.2f} false alarms a minute."
     ]
+    for name, scores in report["baselines"].items():
+        lines += ["", f"{name}: {scores['false_alarms_per_minute']:.2f} false alarms a minute."]
     if report["strs"] is not None:
         lines += ["", f"Spot-then-recognise score (STRS): {report['strs']:.3f}."]
     lines += ["", "![spotting](spotting.png)", "", "| false alarms from | a minute |", "|---|---|"]
@@ -79,6 +85,13 @@ def _markdown(report: Mapping[str, Any]) -> str:
     lines += [_spread(f"{name}, ms late", each, 0) for name, each in report["errors_ms"].items()]
     lines += [_spread(f"decided {name.replace('_', ' ')}, s", each, 2) for name, each in report["delay_s"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _scores(name: str, each: Mapping[str, Any]) -> str:
+    between = each.get("f1_interval")
+    interval = f"{between['low']:.3f}-{between['high']:.3f}" if between else ""
+    scores = " | ".join(f"{each[key]:.3f}" for key in ("precision", "recall"))
+    return f"| {name} | {each['f1']:.3f} | {interval} | {scores} | {each['tp']} | {each['fp']} | {each['fn']} |"
 
 
 def _spread(name: str, each: Mapping[str, Any] | None, digits: int) -> str:

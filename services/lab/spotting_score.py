@@ -10,13 +10,16 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.lab import metrics
+from services.lab import bootstrap, metrics
 from services.lab.datasets.emotions import THREE_CLASSES
 from services.lab.metrics import Span, Spotted
 from services.lab.recordings import Recording, Truth
 
-AMPLITUDES: Final = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
+KINDS: Final = ("micro", "macro")
+
+AMPLITUDES: Final = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
 """Edges of the bins that recall is broken down by: largest AU intensity of an expression."""
 
 
@@ -42,32 +45,35 @@ class Found:
 
 @dataclass(frozen=True)
 class Watched:
-    """What came of one recording. seconds: its length; with_face: frames in which a face was measured."""
+    """What came of one recording. seconds: its length; with_face: frames in which a face was measured; baselines: what
+    each of them found, as (kind, start, end) in seconds."""
 
     seconds: float
     frames: int
     with_face: int
     found: tuple[Found, ...]
     dismissed: Mapping[str, int] = field(default_factory=dict)
+    baselines: Mapping[str, tuple[tuple[str, float, float], ...]] = field(default_factory=dict)
 
 
 def score(recordings: Sequence[Recording], watched: Sequence[Watched]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The numbers of the report, and a row for every labelled and every found expression."""
-    kinds = {kind: Spotted() for kind in ("micro", "macro")}
+    own = [[(found.kind, found.span) for found in seen.found] for seen in watched]
+    kinds = {kind: _of_kind(recordings, own, kind) for kind in KINDS}
     any_kind, rows = Spotted(), list[dict[str, Any]]()
     for recording, seen in zip(recordings, watched, strict=True):
-        for kind in kinds:
-            truths = [truth for truth in recording.truths if truth.kind == kind]
-            kinds[kind] += _counts(truths, [found for found in seen.found if found.kind == kind])
-        any_kind += _counts(recording.truths, seen.found)
+        any_kind += _counts([truth.span for truth in recording.truths], [found.span for found in seen.found])
         rows += _rows(recording, seen)
     minutes = sum(seen.seconds for seen in watched) / 60
-    alarms = [row for row in rows if row["found"] and not row["labelled"]]
+    alarms = [row for row in rows if row["found_kind"] == "micro" and row["labelled_kind"] != "micro"]
     causes = Counter(row["cause"] for row in alarms)
     hits = [row for row in rows if row["found"] and row["labelled"]]
-    totals = {**kinds, "all": kinds["micro"] + kinds["macro"], "any kind": any_kind}
+    sums = {kind: sum(counts, Spotted()) for kind, counts in kinds.items()}
+    totals = {**sums, "all": sums["micro"] + sums["macro"], "any kind": any_kind}
+    intervals = {kind: {"f1_interval": _interval(counts)} for kind, counts in kinds.items()}
     return {
-        "kinds": {name: spotted.scores() for name, spotted in totals.items()},
+        "kinds": {name: spotted.scores() | intervals.get(name, {}) for name, spotted in totals.items()},
+        "baselines": _baselines(recordings, watched),
         "recordings": len(recordings),
         "minutes": minutes,
         "frames": sum(seen.frames for seen in watched),
@@ -86,18 +92,67 @@ def score(recordings: Sequence[Recording], watched: Sequence[Watched]) -> tuple[
 _MOMENTS: Final = ("onset", "apex", "offset")
 
 
-def _counts(truths: Sequence[Truth], found: Sequence[Found]) -> Spotted:
-    hits = len(metrics.match([truth.span for truth in truths], [each.span for each in found]))
+def _of_kind(recordings: Sequence[Recording], found: Sequence[Sequence[tuple[str, Span]]], kind: str) -> list[Spotted]:
+    """Counts of each recording."""
+    return [
+        _counts([truth.span for truth in recording.truths if truth.kind == kind],
+                [span for said, span in each if said == kind])
+        for recording, each in zip(recordings, found, strict=True)
+    ]  # fmt: skip
+
+
+def _counts(truths: Sequence[Span], found: Sequence[Span]) -> Spotted:
+    hits = len(metrics.match(truths, found))
     return Spotted(hits, len(found) - hits, len(truths) - hits)
 
 
+def _interval(counts: Sequence[Spotted]) -> dict[str, float]:
+    """Of F1, at bootstrap.LEVEL, over recordings."""
+    table = np.array([[each.tp, each.fp, each.fn] for each in counts])
+    low, high = bootstrap.interval(table, 0, _f1)
+    return {"low": low, "high": high}
+
+
+def _f1(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """[...] of [..., 3] true positives, false positives and false negatives."""
+    whole = 2 * counts[..., 0] + counts[..., 1] + counts[..., 2]
+    return np.asarray(2 * counts[..., 0] / np.maximum(whole, 1), np.float64)
+
+
+def _baselines(recordings: Sequence[Recording], watched: Sequence[Watched]) -> dict[str, Any]:
+    """Scores of each baseline that every recording was given to, by kind."""
+    names = [name for name in watched[0].baselines if all(name in seen.baselines for seen in watched)]
+    minutes = sum(seen.seconds for seen in watched) / 60
+    report = {}
+    for name in names:
+        found = [[(kind, Span(start, end)) for kind, start, end in seen.baselines[name]] for seen in watched]
+        kinds = {kind: _of_kind(recordings, found, kind) for kind in KINDS}
+        report[name] = {
+            kind: sum(counts, Spotted()).scores() | {"f1_interval": _interval(counts)} for kind, counts in kinds.items()
+        } | {"false_alarms_per_minute": sum(each.fp for each in kinds["micro"]) / minutes if minutes else 0.0}
+    return report
+
+
 def _rows(recording: Recording, seen: Watched) -> list[dict[str, Any]]:
-    pairs = metrics.match([truth.span for truth in recording.truths], [found.span for found in seen.found])
+    pairs = _pairs(recording.truths, seen.found)
     rows = [_row(recording, recording.truths[i], seen.found[j]) for i, j in pairs]
     hit, used = {i for i, _ in pairs}, {j for _, j in pairs}
     rows += [_row(recording, truth, None) for i, truth in enumerate(recording.truths) if i not in hit]
     rows += [_row(recording, None, found) for j, found in enumerate(seen.found) if j not in used]
     return sorted(rows, key=lambda row: row["labelled_onset_s"] if row["labelled"] else row["found_onset_s"])
+
+
+def _pairs(truths: Sequence[Truth], found: Sequence[Found]) -> list[tuple[int, int]]:
+    """Those of one kind first; then what is left, such as a macro-expression that was called micro."""
+    pairs: list[tuple[int, int]] = []
+    for kinds in (("micro",), ("macro",), KINDS):
+        left = [i for i, truth in enumerate(truths) if truth.kind in kinds and i not in dict(pairs)]
+        taken = {j for _, j in pairs}
+        free = [j for j, each in enumerate(found) if each.kind in kinds and j not in taken]
+        pairs += [
+            (left[i], free[j]) for i, j in metrics.match([truths[i].span for i in left], [found[j].span for j in free])
+        ]
+    return pairs
 
 
 def _row(recording: Recording, truth: Truth | None, found: Found | None) -> dict[str, Any]:
@@ -111,7 +166,7 @@ def _row(recording: Recording, truth: Truth | None, found: Found | None) -> dict
         for moment in _MOMENTS:
             right, said = row[f"labelled_{moment}_s"], row[f"found_{moment}_s"]
             row[f"{moment}_error_ms"] = None if right is None else (said - right) * 1000
-    elif found:
+    if found and not (truth and truth.kind == found.kind):
         row["cause"] = _why(recording, found)
     return row
 

@@ -22,7 +22,7 @@ SAMPLES: Final = 5
 SAMPLE_SIDE: Final = 0.22
 """Side of that square, outer-eye distances: smaller than a patch of the tensor, so that brows stay free of lids."""
 
-WINDOW: Final = (13, 13)
+WINDOW: Final = (11, 11)
 """Pixels around a point that are followed with it."""
 
 STOP: Final = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 0.01)
@@ -77,10 +77,11 @@ class Anchors:
 
     def __init__(self, landmarks: NDArray[np.float32]) -> None:
         """landmarks: [478, 2] float32, crop pixels."""
-        self.points = np.concatenate([roi_centres(landmarks), landmarks[list(STABLE)]])  # [N, 2]
+        self.points = places(landmarks)  # [N, 2]
         self._design = design((self.points.astype(np.float64) - EYE_CENTRE) / EYE_DISTANCE_PX)  # [N, 2, 6]
         self._flat = self._design.reshape(-1, 6)
-        self._gram = np.einsum("nci,ncj->nij", self._design, self._design).reshape(len(self.points), 36)
+        self._normal = np.empty((len(self.points), 42))  # of the least squares: each point's Gram matrix, and its pull
+        self._normal[:, :36] = np.einsum("nci,ncj->nij", self._design, self._design).reshape(len(self.points), 36)
 
     def displacement(self, moved: NDArray[np.float64], misfit: NDArray[np.float32]) -> Displacement:
         """moved: [N, 2], motion of the points, outer-eye distances; misfit: [R], see `Displacement`."""
@@ -90,35 +91,44 @@ class Anchors:
 
     def _fit(self, moved: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Reweighted least squares (Geman-McClure); moved [N, 2]; the head [6] and what it leaves [N, 2]."""
-        pulls = (self._design * moved[:, :, None]).sum(1)  # [N, 6]
-        weight = TRUST
-        for _ in range(ROUNDS):
-            head = cv2.solve((weight @ self._gram).reshape(6, 6) + RIDGE, weight @ pulls, flags=cv2.DECOMP_CHOLESKY)[1]
+        x, y = self._design[:, 0], self._design[:, 1]
+        self._normal[:, 36:] = x * moved[:, :1] + y * moved[:, 1:]
+        weight, middle = TRUST, len(moved) // 2
+        for left in reversed(range(ROUNDS)):
+            sums = weight @ self._normal
+            head = cv2.solve(sums[:36].reshape(6, 6) + RIDGE, sums[36:], flags=cv2.DECOMP_CHOLESKY)[1]
             residual = moved - (self._flat @ head).reshape(-1, 2)
-            squared = np.einsum("nc,nc->n", residual, residual)
-            ranked = squared.copy()
-            ranked.partition(len(ranked) // 2)
-            scale = max(float(ranked[len(ranked) // 2]), SCALE_FLOOR**2)
-            weight = TRUST / (1 + squared / (2 * scale)) ** 2
-        return head[:, 0], residual
+            if left:
+                squared = residual[:, 0] ** 2 + residual[:, 1] ** 2
+                scale = max(float(np.sort(squared)[middle]), SCALE_FLOOR**2)
+                weight = TRUST / (1 + squared / (2 * scale)) ** 2
+        return np.asarray(head[:, 0], np.float64), residual
 
 
 class Tracker(Anchors):
     """Follows the points of one crop into others, each with the skin around it (Lucas & Kanade, "An iterative image
-    registration technique", IJCAI 1981). Cheap, and faithful to a tenth of a pixel where skin has texture."""
+    registration technique", IJCAI 1981), beginning where landmarks say that they are. Cheap, and faithful to a tenth of
+    a pixel where skin has texture."""
 
     def __init__(self, picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> None:
         """picture: [CROP_PX, CROP_PX] uint8, evenly lit (`flow.evenly_lit`), as are those that it is followed into."""
         super().__init__(landmarks)
-        self._picture, self._from = picture, np.ascontiguousarray(self.points[:, None])
+        self._picture = picture
 
-    def __call__(self, picture: NDArray[np.uint8]) -> Displacement:
-        """picture: as for the constructor."""
+    def __call__(self, picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Displacement:
+        """picture, landmarks: as for the constructor."""
         to, _, error = cv2.calcOpticalFlowPyrLK(
-            self._picture, picture, self._from, None, winSize=WINDOW, maxLevel=1, criteria=STOP
-        )  # type: ignore[call-overload]  # the stubs forget that None is allowed
-        moved = (to - self._from)[:, 0].astype(np.float64) / EYE_DISTANCE_PX
-        return self.displacement(moved, error[: len(ROIS), 0])
+            self._picture,
+            picture,
+            self.points,
+            places(landmarks),
+            winSize=WINDOW,
+            maxLevel=0,
+            criteria=STOP,
+            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+        )
+        moved = (to - self.points).astype(np.float64) / EYE_DISTANCE_PX
+        return self.displacement(moved, np.asarray(error[: len(ROIS), 0], np.float32))
 
 
 class Sampler(Anchors):
@@ -136,6 +146,14 @@ class Sampler(Anchors):
         """field: [CROP_PX, CROP_PX, 2] pixels, motion from this sampler's crop to another."""
         moved = field.reshape(-1, 2).take(self._pixels, axis=0).mean(axis=1, dtype=np.float64) / EYE_DISTANCE_PX
         return self.displacement(moved, np.zeros(len(ROIS), np.float32))
+
+
+def places(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[N, 2]: the ROIs' centres and the stable points; landmarks [478, 2], in any unit."""
+    return np.concatenate([roi_centres(landmarks), landmarks[_STABLE]])
+
+
+_STABLE: Final = list(STABLE)
 
 
 def design(points: NDArray[np.float64]) -> NDArray[np.float64]:

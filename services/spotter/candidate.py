@@ -13,20 +13,21 @@ from services.motion.templates import FLAT, explained
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import Peak, feet, peak
 from services.spotter.rows import SECOND, Rows
-from services.spotter.signal import AFTER, BEFORE, JUST_BEFORE, baseline, bump
+from services.spotter.signal import AFTER, BEFORE, JUST_BEFORE, Span, baseline, bump
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """A possible apex.
 
-    apex_us: its time. brief: soon back where it came from. asks: the score that it must reach. lead: [R, 2] position at
-    the apex less neutral; drift: [R, 2] how neutral itself moves, a second; direction: [R, 2] of length 1.
+    apex_us: its time. brief: soon back where it came from. crowded: what is asked where that was, is the last quarter
+    of a second, because another movement had not ended before. lead: [R, 2] position at the apex less neutral; drift:
+    [R, 2] how neutral itself moves, a second; direction: [R, 2] of length 1.
     """
 
     apex_us: int
     brief: bool
-    asks: float
+    crowded: bool
     lead: NDArray[np.float32]
     drift: NDArray[np.float32]
     direction: NDArray[np.float32]
@@ -77,24 +78,32 @@ def due(rows: Rows, after_us: int, until_us: int) -> list[Candidate]:
             continue
         around = rows.since(int(times[row]) - reach, int(times[row]) + reach)
         if around.start + int(novelty[around].argmax()) == row:
-            found.append(_candidate(rows, row))
+            found += _candidates(rows, row)
     return found
 
 
-def _candidate(rows: Rows, row: int) -> Candidate:
-    """What is soon back where it came from is measured from a line between the two; anything else from the baseline."""
+def _candidates(rows: Rows, row: int) -> list[Candidate]:
+    """A brief one, measured from a line between before and after; and a long one, measured from the baseline, unless it
+    is plain that the face is soon back where it came from."""
     time_us, position = int(rows.times[row]), rows.table["position"][row]
-    for before_s in (BEFORE, JUST_BEFORE):
-        away, drift = bump(rows, time_us, before_s)
-        direction = _direction(away)
-        if abs(np.vdot(drift, direction)) < C.returns * np.vdot(away, direction):
-            drift = drift / np.float32(sum(AFTER) / 2 - sum(before_s) / 2)
-            asks = C.score if before_s is BEFORE else C.long_score
-            brief = Candidate(time_us, True, asks, away, drift, direction)
-            if brief.lasts_s(rows) < C.brief_s:
-                return brief
+    usual, crowded = _brief(rows, time_us, BEFORE), _brief(rows, time_us, JUST_BEFORE)
+    brief = crowded if _strays(usual) >= C.returns > _strays(crowded) else usual
+    if _strays(brief) < C.returns and brief.lasts_s(rows) <= C.micro_s:
+        return [brief]
     away = position - baseline(rows, time_us)
-    return Candidate(time_us, False, C.long_score, away, np.zeros_like(away), _direction(away))
+    return [brief, Candidate(time_us, False, False, away, np.zeros_like(away), _direction(away))]
+
+
+def _brief(rows: Rows, time_us: int, before_s: Span) -> Candidate:
+    away, drift = bump(rows, time_us, before_s)
+    drift = drift / np.float32(sum(AFTER) / 2 - sum(before_s) / 2)
+    return Candidate(time_us, True, before_s is not BEFORE, away, drift, _direction(away))
+
+
+def _strays(candidate: Candidate) -> float:
+    """How far neutral moves from before to after, as a share of the movement."""
+    moved = float(np.vdot(candidate.drift, candidate.direction)) * (sum(AFTER) / 2 - sum(BEFORE) / 2)
+    return abs(moved) / max(float(np.vdot(candidate.lead, candidate.direction)), 1e-9)
 
 
 def _direction(away: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from services.motion.convention import NUM_FACES, VERSION
+from services.spotter.weights import BIAS, TYPICAL, WEIGHTS
 
 LOOK_BACK_S: Final = 10.0
 """How much stream time a restart must replay."""
@@ -57,21 +58,24 @@ class Constants:
     """What is left of a movement that counts as decayed; also how deep a valley parts two expressions."""
     held: float = 1.25
     """Peaks of one movement that is held differ by no more than this factor."""
-    brief_s: float = 0.7
-    """What is over within this long may be a micro-expression; feet are not known to the frame yet."""
 
     # Judgement.
     steady_s: float = 0.07
     """Positions are averaged over this long before they are judged."""
-    score: float = 7.0
-    """Action units explain a movement of this many standard deviations of its channels' noise …"""
-    likeness: float = 0.7
-    """… and this share of it."""
-    amplitude: float = 0.0035
-    """An expression moves some ROI by this much."""
+    likely: float = 0.3
+    """A brief candidate of this likelihood is an expression, …"""
+    brief_likeness: float = 0.8
+    """… if action units explain this share (a cosine) of what is more than noise: generated videos, which likelihoods
+    rest on, know fewer ways to move a face than people do."""
+    shared: float = 0.2
+    """Of what overlaps an expression by more (intersection over union), only the first is published."""
     long_score: float = 12.0
+    """What does not come back at once is one when action units explain a movement of this many standard deviations of
+    its channels' noise, …"""
+    likeness: float = 0.7
+    """… this share of it, …"""
     long_amplitude: float = 0.012
-    """What does not come back at once, or was not at rest just before, asks for more: drift is like that too."""
+    """… and some ROI moves by this much, outer-eye distances."""
     alone_s: float = 0.6
     """Around an expression, this long before and after it, …"""
     alone: float = 0.4
@@ -101,6 +105,10 @@ class Constants:
     """Frames further apart than this leave a hole in which anything could have happened."""
     head_turn_deg: float = 6.0
     """Turning the head by more between neutral and apex explains anything."""
+    light: float = 0.06
+    """Brightness that changed by more, as a share, can move anything."""
+    jump: float = 0.04
+    """A head that moves by more from one frame to the next was cut out anew, outer-eye distances."""
     selected: int = 8
     """Frames handed to the recognizer."""
 
@@ -136,8 +144,8 @@ CONSTANTS: Final = Constants()
 
 
 def _version() -> str:
-    parts = (sorted(asdict(CONSTANTS).items()), LOOK_BACK_S, VERSION, NUM_FACES)
-    return "1-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+    parts = (sorted(asdict(CONSTANTS).items()), LOOK_BACK_S, VERSION, NUM_FACES, BIAS, WEIGHTS, TYPICAL)
+    return "2-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 DETECTOR_VERSION: Final = _version()

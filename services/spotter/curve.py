@@ -70,6 +70,19 @@ def fitted_feet(times: Floats, curve: Floats, apex: int) -> tuple[float, float]:
     )
 
 
+def fit(times: Floats, curve: Floats, apex: int, onset_s: float, offset_s: float) -> float:
+    """How much of a curve's square a rise and a fall between those feet explain, up to 1; a little around them counts
+    too."""
+    since = times - times[apex]
+    rise, fall = ((s + 1e-3) / (1 - VISIBLE) for s in (times[apex] - onset_s, offset_s - times[apex]))
+    near = (since >= -rise - C.margin_s) & (since <= fall + C.margin_s)
+    since, curve = since[near], curve[near]
+    left = 1 - np.clip(np.where(since < 0, -since / rise, since / fall), 0, 1)
+    shape = left**3 * (10 - 15 * left + 6 * left**2)
+    rest = curve - shape * float((shape @ curve) / (shape @ shape))
+    return float(1 - (rest @ rest) / max(float(curve @ curve), 1e-12))
+
+
 def _fitted(since: Floats, flank: Floats) -> float:
     """From the apex to the foot, seconds; since: 0 or more, from the apex."""
     near = since <= DURATIONS[-1]

@@ -6,7 +6,7 @@ Its state after frame t is a pure function of that stream's frames in (t - LOOK_
 arrives at the same state, and emits the same windows from there on.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -17,8 +17,9 @@ from services.motion.flow import Flow
 from services.spotter.candidate import Candidate, due
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.constants import DETECTOR_VERSION, LOOK_BACK_S
-from services.spotter.judge import judge
+from services.spotter.judge import Expression, Verdict, judge
 from services.spotter.reading import Face, read
+from services.spotter.reason import Reason
 from services.spotter.rows import SECOND, Rows
 from services.spotter.signal import Signal
 from services.spotter.window import build
@@ -35,8 +36,8 @@ class Step:
     outcome: analysed, rejected (see reason), repeat (an index seen before) or end. windows: those that it decided.
     reason: why it was rejected: "blank", "geometry", "time" (that of the last frame) or "late" (an index passed over).
     magnitudes: [regions] float32, motion of each region of this frame, outer-eye distances; None unless analysed.
-    time_us: of the frame, or of the stream's last one. dismissed: why candidates looked at now are no expressions, one
-    entry each (`judge.Reason`).
+    time_us: of the frame, or of the stream's last one. verdicts: on all candidates that were looked at now, those that
+    became windows among them.
     """
 
     outcome: Literal["analysed", "rejected", "repeat", "end"]
@@ -44,7 +45,12 @@ class Step:
     windows: list[window_pb2.ApexWindow] = field(default_factory=list)
     reason: str | None = None
     magnitudes: NDArray[np.float32] | None = None
-    dismissed: list[str] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    @property
+    def dismissed(self) -> list[Reason]:
+        """Why candidates looked at now are no expressions, one entry each."""
+        return [verdict.reason for verdict in self.verdicts if verdict.reason is not None]
 
 
 class Detector:
@@ -69,6 +75,7 @@ class Detector:
         self._signal = Signal(self._rows)
         self._open: list[Candidate] = []
         self._decayed: list[Candidate] = []
+        self._likely: list[Expression] = []
         self._time_base = stream_pb2.TIME_BASE_UNSPECIFIED
 
     def step(self, message: frame_pb2.FaceFrame) -> Step:
@@ -127,9 +134,10 @@ class Detector:
         self._open = still_open
         keep_us = step.time_us - int((C.wait_s + C.rise_s) * SECOND)
         self._decayed = [candidate for candidate in self._decayed if candidate.apex_us > keep_us]
+        self._likely = [found for found in self._likely if found.apex_us > step.time_us - int(2 * C.rise_s * SECOND)]
         if self._silent_until_us is not None and step.time_us < self._silent_until_us:
             step.windows.clear()
-            step.dismissed.clear()
+            step.verdicts.clear()
 
     def _close(self, candidate: Candidate, message: frame_pb2.FaceFrame, step: Step) -> None:
         """A long one that has come back, or never will."""
@@ -141,14 +149,20 @@ class Detector:
             if not any(start_us < other_us < candidate.apex_us for other_us in others):
                 self._judge(candidate, message, step)
         elif peak.phase != "part":
-            step.dismissed.append("drift" if peak.phase == "drift" else "no_return")
+            step.verdicts.append(Verdict(candidate.apex_us, False, "drift" if peak.phase == "drift" else "no_return"))
 
     def _judge(self, candidate: Candidate, message: frame_pb2.FaceFrame, step: Step) -> None:
-        found = judge(self._rows, candidate)
-        if isinstance(found, str):
-            step.dismissed.append(found)
+        verdict = judge(self._rows, candidate)
+        if verdict.found is not None:
+            if any(_shared(verdict.found, other) > C.shared for other in self._likely):
+                step.verdicts.append(replace(verdict, reason="part", found=None))
+            else:
+                step.windows.append(build(self._rows, verdict.found, self._fine, message, self._time_base))
+                step.verdicts.append(verdict)
+            # Those that are part of another count too: what is remembered must not depend on what was before it.
+            self._likely += [verdict.found] * verdict.brief
         else:
-            step.windows.append(build(self._rows, found, self._fine, message, self._time_base))
+            step.verdicts.append(verdict)
 
     def _end(self, message: frame_pb2.FaceFrame) -> Step:
         """What is past its apex and has decayed is judged at once; nothing is emitted by guess."""
@@ -163,3 +177,9 @@ class Detector:
         self._whole = True
         self._silent_until_us = None
         return step
+
+
+def _shared(one: Expression, other: Expression) -> float:
+    """Intersection over union of their times."""
+    both = min(one.offset_us, other.offset_us) - max(one.onset_us, other.onset_us)
+    return both / (max(one.offset_us, other.offset_us) - min(one.onset_us, other.onset_us))

@@ -28,6 +28,8 @@ ROW: Final = np.dtype(
         ("shut", "u1"),  # OPEN, SHUT or TAKEN_OUT
         ("opening", "f4", (2,)),
         ("turn", "f4", (3,)),
+        ("brightness", "f4"),
+        ("shift", "f4", (2,)),  # of the head within the crop since the present reference, outer-eye distances
     ]
 )
 

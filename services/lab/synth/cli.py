@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.common.errors import Fatal
-from services.lab.synth import batch, clips, direct, faces, flow_images, measured, spotted, tracks, videos
+from services.lab.synth import batch, clips, direct, faces, flow_images, measured, planted, spotted, tracks, videos
 from services.lab.synth.algorithms import ALGORITHMS, Algorithm
 from services.lab.synth.render import sheets_of
 from services.lab.synth.scene import Mover
@@ -97,12 +97,30 @@ def _size(_context: click.Context, _parameter: click.Parameter, value: str) -> t
 @click.option("--minutes", type=click.FloatRange(0.05), default=1.0, show_default=True, help="Of all videos together.")
 @click.option("--fps", type=click.FloatRange(10, 240), default=30.0, show_default=True, help="Frames a second.")
 @click.option("--size", callback=_size, default="640x480", show_default=True, help="Of the picture, pixels.")
-def make_videos(out: Path, count: int, minutes: float, fps: float, size: tuple[int, int], **shared: Any) -> None:
+@click.option(
+    "--intensity",
+    nargs=2,
+    type=click.FloatRange(0.01, 1),
+    default=videos.MICRO_STRENGTH,
+    show_default=True,
+    help="Lowest and highest intensity of the strongest AU of a micro-expression.",
+)
+def make_videos(
+    out: Path,
+    count: int,
+    minutes: float,
+    fps: float,
+    size: tuple[int, int],
+    intensity: tuple[float, float],
+    **shared: Any,
+) -> None:
     """Videos with expressions at known moments, and their labels.
 
     STEM.json holds fps, frames and events: kind, onset, apex and offset (frame numbers; the first, strongest and last
     frame that differs from neutral), emotion, and AUs with side and intensity (fraction of full displacement).
     """
+    if intensity[0] >= intensity[1]:
+        raise click.UsageError("--intensity takes the lower number first")
     stills = _stills(shared)
     with _progress("frames", count * round(minutes * 60 / count * fps)) as advance:
         made = videos.write(
@@ -115,9 +133,42 @@ def make_videos(out: Path, count: int, minutes: float, fps: float, size: tuple[i
             shared["style"],
             shared["seed"],
             _strengths(shared),
+            intensity,
             advance,
         )
     click.echo(f"{len(made)} videos in {out}")
+
+
+@synth.command("planted")
+@click.argument(
+    "footage", nargs=-1, required=True, metavar="VIDEO...", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for STEM.mp4 and STEM.json.")
+@click.option("--rounds", type=click.IntRange(1), default=4, show_default=True, help="Videos made of each.")
+@click.option("--style", type=click.Choice(STYLES), default="muscle", show_default=True, help="How AUs move skin.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Other seed, other output.")
+@click.option(
+    "--intensity",
+    nargs=2,
+    type=click.FloatRange(0.01, 1),
+    default=(0.1, 0.6),
+    show_default=True,
+    help="Lowest and highest intensity of a micro-expression's AUs.",
+)
+def make_planted(
+    footage: tuple[Path, ...], out: Path, rounds: int, style: Style, seed: int, intensity: tuple[float, float]
+) -> None:
+    """Real footage with micro-expressions planted into it, and their labels.
+
+    What the faces do by themselves is not labelled: in `microex evaluate spotting --videos OUT`, recall means something
+    and false alarms do not.
+    """
+    cv2.setNumThreads(1)
+    with _progress("videos", rounds * len(footage)) as advance:
+        for video in footage:
+            planted.write(out, video, rounds, style, seed, intensity)
+            advance(rounds)
+    click.echo(f"{rounds * len(footage)} videos in {out}")
 
 
 @synth.command("clips")

@@ -57,6 +57,9 @@ class Plate:
         self._from_frame = cv2.invertAffineTransform(self.to_frame)
         self._box = self._face_box()
         self._grid_of_frame = self._face_coordinates(*self._frame_grid())
+        face = lookup(sheets.face, self._grid_of_frame, cv2.BORDER_CONSTANT)
+        self._near = _bounds_of(face > 0)  # nothing else goes along with the head
+        self._face = cv2.merge([face[self._near]] * 2)
         self._cuts = np.dstack(sheets.cuts(self._grid_of_frame[self._box].astype(np.float64)))
         self._holes = self._fill_holes()
 
@@ -67,16 +70,22 @@ class Plate:
         motion of the eyeballs' surface, outer-eye distances. A face at rest is the plate itself, bit for bit."""
         if moved is None and not gaze.any() and not head.any():
             return self.picture
-        at = self._undo_head(self._grid_of_frame, head) if head.any() else self._grid_of_frame
+        at = self._grid_of_frame
+        if head.any():
+            at = at.copy()
+            at[self._near] = self._undo_head(at[self._near], head)
         box = self._box if moved is not None or gaze.any() else _NOWHERE
         place, hole = self._skin(at[box], moved) if at[box].size else (at[box], None)
         if not head.any():  # nothing moves outside the box
             picture = self.picture.copy()
             picture[box] = self._sample(self.picture, self._pixels(place))
         else:
-            source = self._pixels(at)
-            source[box] = self._pixels(place)
-            picture = self._sample(self.picture, source)
+            picture = self.picture.copy()
+            picture[self._near] = self._sample(self.picture, self._pixels(at[self._near]), cv2.INTER_LINEAR)
+            source = self._pixels(at[self._box])
+            if hole is not None:
+                source = self._pixels(place)
+            picture[self._box] = self._sample(self.picture, source)
         if hole is not None:
             self._show_holes(picture[box], at[box], hole, gaze)
         return picture
@@ -123,17 +132,16 @@ class Plate:
         return sample(layers, pixels)
 
     def _undo_head(self, seen: Single, head: Array) -> Single:
-        """Where on the head at rest lies what is seen at [..., 2] when it has moved."""
+        """Where on the head at rest lies what is seen at [h, w, 2], places of `_near`, when it has moved."""
         x, y, zoom, roll, yaw, pitch = head
         c, s = np.cos(roll) / (1 + zoom), np.sin(roll) / (1 + zoom)
-        back = np.array([[c, s], [-s, c]], np.float32)
-        target = (seen - np.array([x, y], np.float32)) @ back.T
-        turn = np.array([np.sin(yaw), np.sin(pitch)], np.float32)
-        squeeze = np.array([np.cos(yaw), np.cos(pitch)], np.float32)
+        back = np.array([[c, s], [-s, c]]) / np.array([[np.cos(yaw)], [np.cos(pitch)]])
+        target = affine(seen, np.column_stack([back, -back @ (x, y)]))
         at = target
         for _ in range(2):
-            at = (target - lookup(self.sheets.depth, at)[..., None] * turn) / squeeze
-        return seen + lookup(self.sheets.face, seen, cv2.BORDER_CONSTANT)[..., None] * (at - seen)
+            depth = lookup(self.sheets.depth, at)
+            at = target - cv2.merge([depth * np.float32(np.tan(yaw)), depth * np.float32(np.tan(pitch))])
+        return np.asarray(seen + self._face * (at - seen))
 
     def _frame_grid(self) -> tuple[Single, Single]:
         x = np.arange(self.size[0], dtype=np.float32)
@@ -145,13 +153,12 @@ class Plate:
         return np.stack([m[0, 0] * x + m[0, 1] * y + m[0, 2], m[1, 0] * x + m[1, 1] * y + m[1, 2]], -1)
 
     def _pixels(self, at: Single) -> Single:
-        m = self.to_frame.astype(np.float32)
-        return np.asarray(at @ m[:, :2].T + m[:, 2])
+        return affine(at, self.to_frame) if at.size else at
 
     def _face_box(self) -> tuple[slice, slice]:
         """Rows and columns of the frame in which the face can move."""
         corners = np.array([[x, y] for x in (_BOX[0][0], _BOX[1][0]) for y in (_BOX[0][1], _BOX[1][1])])
-        pixels = self._pixels(corners.astype(np.float32))
+        pixels = self._pixels(corners[None].astype(np.float32))[0]
         low, high = np.floor(pixels.min(0)).astype(int), np.ceil(pixels.max(0)).astype(int)
         width, height = self.size
         return slice(max(low[1], 0), min(high[1], height)), slice(max(low[0], 0), min(high[0], width))
@@ -189,6 +196,17 @@ def _put(still: Picture, place: Array, size: tuple[int, int]) -> Picture:
     frame = cv2.warpAffine(picture, place, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     beyond = cv2.GaussianBlur(frame, (0, 0), 15)
     return np.where(inside[..., None] > 0, frame, beyond).astype(np.uint8)
+
+
+def _bounds_of(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns that hold all of a mask."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def affine(at: Single, matrix: Array) -> Single:
+    """Places [h, w, 2] under a [2, 3] affine; a tenth of what NumPy takes for so short a product."""
+    return np.asarray(cv2.transform(at, matrix), np.float32)
 
 
 def invert(field: Single) -> Single:

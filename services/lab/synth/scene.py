@@ -109,7 +109,7 @@ class Scene:
             shown = np.flatnonzero(size > VISIBLE_PX)
             if len(shown):
                 self._aus[shown[0] : shown[-1] + 1] += own[shown[0] : shown[-1] + 1]
-                self.labels.append(_label(expression, int(shown[0]), int(size.argmax()), int(shown[-1])))
+                self.labels.append(label(expression, int(shown[0]), int(size.argmax()), int(shown[-1])))
 
     def __len__(self) -> int:
         return len(self.times)
@@ -130,8 +130,8 @@ class Scene:
         return self.plate.landmarks(moved, self.tracks.head[i])
 
 
-def _label(expression: Expression, onset: int, apex: int, offset: int) -> dict[str, Any]:
-    """As in the label file. intensity: of the stronger side."""
+def label(expression: Expression, onset: int, apex: int, offset: int) -> dict[str, Any]:
+    """As in the label file. onset, apex, offset: frame numbers; intensity: of the stronger side."""
     aus = []
     for au in expression.drawn.aus:
         left, right = expression.drawn.intensity[AU_INDEX[au]]

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ from services.common.errors import Fatal
 from services.lab.synth import tracks as distractors
 from services.lab.synth.course import Kind
 from services.lab.synth.faces import Still
-from services.lab.synth.render import Plate, sheets_of
+from services.lab.synth.render import Picture, Plate, sheets_of
 from services.lab.synth.scene import Expression, Mover, Scene, draw_expression
 from services.lab.synth.styles import Style
 
@@ -31,13 +32,21 @@ EYE_DISTANCE: Final = (0.20, 0.29)
 """Of the face in the frame, as a share of the frame's height."""
 
 
-def script(rng: np.random.Generator, seconds: float) -> list[Expression]:
-    """Expressions one after the other, each followed by neutral, the last over before the end."""
+def script(
+    rng: np.random.Generator, seconds: float, intensity: tuple[float, float] = MICRO_STRENGTH
+) -> list[Expression]:
+    """Expressions one after the other, each followed by neutral, the last over before the end.
+
+    intensity: lowest and highest of the strongest AU of a micro-expression."""
     found: list[Expression] = []
     at = FIRST_S
     while True:
         kind: Kind = "macro" if rng.random() < MACRO_SHARE else "micro"
-        expression = draw_expression(rng, kind, at, MACRO_STRENGTH if kind == "macro" else MICRO_STRENGTH)
+        expression = draw_expression(rng, kind, at, MACRO_STRENGTH if kind == "macro" else intensity)
+        if kind == "micro":
+            drawn = expression.drawn
+            capped = replace(drawn, intensity=drawn.intensity.clip(max=intensity[1]))
+            expression = replace(expression, drawn=capped)
         end = at + expression.course.whole_s + expression.lags.max()
         if end > seconds - 0.5:
             return found
@@ -53,14 +62,15 @@ def scene(
     fps: float,
     seconds: float,
     strength: distractors.Strengths,
+    intensity: tuple[float, float] = MICRO_STRENGTH,
 ) -> Scene:
-    """A scene of its own. size: (width, height)."""
+    """A scene of its own. size: (width, height); intensity: see `script`."""
     times = np.arange(round(seconds * fps)) / fps
     height = min(size[1], size[0] * 3 // 4)
     eye_distance = float(rng.uniform(*EYE_DISTANCE)) * height
     centre = (size[0] * rng.uniform(0.47, 0.53), size[1] / 2 - 0.42 * eye_distance + size[1] * rng.uniform(-0.02, 0.02))
     plate = Plate(still, mover.sheets, size, eye_distance, (float(centre[0]), float(centre[1])))
-    return Scene(plate, mover, distractors.draw(rng, times, strength), script(rng, seconds), fps)
+    return Scene(plate, mover, distractors.draw(rng, times, strength), script(rng, seconds, intensity), fps)
 
 
 def write(
@@ -73,9 +83,11 @@ def write(
     style: Style,
     seed: int,
     strength: distractors.Strengths,
+    intensity: tuple[float, float] = MICRO_STRENGTH,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Path]:
-    """Makes `count` videos of `seconds` each, faces in turn; returns their paths. progress: told of every frame.
+    """Makes `count` videos of `seconds` each, faces in turn; returns their paths. intensity: see `script`; progress:
+    told of every frame.
 
     Raises Fatal when a video cannot be written.
     """
@@ -87,24 +99,27 @@ def write(
         if still.identity not in movers:
             movers = {still.identity: Mover(sheets_of(still), style)}  # one at a time: they are large
         rng = np.random.default_rng([seed, i])
-        made = scene(rng, still, movers[still.identity], size, fps, seconds, strength)
+        made = scene(rng, still, movers[still.identity], size, fps, seconds, strength, intensity)
         path = folder / f"{style}-{still.identity}-{seed}-{i:04d}.mp4"
-        _encode(path, made, progress)
+        with writer(path, made.tracks.codec, fps, size) as put:
+            for number in range(len(made)):
+                put(made.frame(number))
+                progress(1)
         labels = {"fps": fps, "frames": len(made), "events": made.labels}
         path.with_suffix(".json").write_text(json.dumps(labels, indent=1) + "\n")
         paths.append(path)
     return paths
 
 
-def _encode(path: Path, made: Scene, progress: Callable[[int], None]) -> None:
+@contextmanager
+def writer(path: Path, codec: str, fps: float, size: tuple[int, int]) -> Iterator[Callable[[Picture], None]]:
+    """Takes the frames of a video, [H, W, 3] uint8 BGR each. Raises Fatal when it cannot be written."""
     with _quiet():
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*made.tracks.codec), made.fps, made.plate.size)
-    if not writer.isOpened():
+        file = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, size)
+    if not file.isOpened():
         raise Fatal("video cannot be written", file=str(path))
-    for i in range(len(made)):
-        writer.write(made.frame(i))
-        progress(1)
-    writer.release()
+    yield file.write
+    file.release()
 
 
 @contextmanager

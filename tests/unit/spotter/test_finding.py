@@ -152,3 +152,23 @@ def test_the_end_judges_what_has_decayed_and_guesses_nothing(neutral: FaceFrame)
     frames = planted(neutral, 4, 30, [plant])
     assert len(windows(run([*frames[:54], end(frames[:54])]))) == 1, "decayed, though its half second is not over"
     assert not windows(run([*frames[:46], end(frames[:46])])), "at its apex nobody knows how it goes on"
+
+
+def test_every_candidate_has_a_verdict_and_a_window_has_one_that_says_why(neutral: FaceFrame) -> None:
+    steps = run(planted(neutral, 4, 30, [Plant("smile", 40, 44, 49, 0.4)]))
+    verdicts = [verdict for step in steps for verdict in step.verdicts]
+    found = [verdict for verdict in verdicts if verdict.found is not None]
+    assert len(found) == len(windows(steps)) == 1
+    (verdict,) = found
+    assert verdict.reason is None and verdict.seen is not None and verdict.likelihood is not None
+    assert len(verdict.seen.times) == len(verdict.seen.strength)
+    assert verdict.seen.times[verdict.seen.apex] == pytest.approx((44 / 30) - verdict.apex_us / 1e6, abs=0.05)
+    assert all(verdict.reason is not None for verdict in verdicts if verdict.found is None)
+    assert [r for step in steps for r in step.dismissed] == [v.reason for v in verdicts if v.reason is not None]
+
+
+def test_an_expression_is_published_once(neutral: FaceFrame) -> None:
+    plants = plants_at(30, 0.5, list(FULL))
+    spans = [(w.onset.index, w.offset.index) for w in windows(run(planted(neutral, 14, 30, plants)))]
+    assert len(spans) >= len(plants) - 1
+    assert all(a[1] < b[0] for a, b in zip(sorted(spans), sorted(spans)[1:], strict=False))

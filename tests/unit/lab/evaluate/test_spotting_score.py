@@ -50,6 +50,21 @@ def test_the_wrong_kind_is_a_miss_of_its_kind_but_not_of_the_interval() -> None:
     assert report["false_alarms_per_minute"] == 0
 
 
+def test_a_long_expression_called_micro_is_a_false_alarm_and_a_false_macro_is_none() -> None:
+    report, rows = score(
+        [recording("a", truth("macro", 1, 1.7))], [watched(found("micro", 1, 1.5), found("macro", 30, 31))]
+    )
+    assert report["false_alarms_per_minute"] == 1 and report["kinds"]["micro"]["fp"] == 1
+    assert [row["cause"] for row in rows if row["found_kind"] == "micro"] == ["borders"]
+
+
+def test_f1_has_an_interval_over_recordings() -> None:
+    hit, miss = watched(found("micro", 1, 1.4)), watched()
+    report, _ = score([recording(name, truth("micro", 1, 1.4)) for name in "abcd"], [hit, hit, miss, miss])
+    interval = report["kinds"]["micro"]["f1_interval"]
+    assert 0 <= interval["low"] < report["kinds"]["micro"]["f1"] < interval["high"] <= 1
+
+
 def test_causes_of_false_alarms() -> None:
     distractors = (("blink", Span(9.9, 10.3)), ("speech", Span(10.2, 14)))
     _, rows = score(
@@ -64,8 +79,9 @@ def test_recall_by_amplitude_leaves_out_what_has_none() -> None:
     report, _ = score([recording("a", *truths)], [watched(found("micro", 20, 20.4), found("micro", 30, 30.4))])
     assert report["recall_by_amplitude"] == [
         {"above": 0.0, "up_to": 0.1, "n": 1, "recall": 0.0},
-        {"above": 0.1, "up_to": 0.2, "n": 2, "recall": 0.5},
-        {"above": 0.5, "up_to": 1.0, "n": 1, "recall": 1.0},
+        {"above": 0.1, "up_to": 0.15, "n": 1, "recall": 0.0},
+        {"above": 0.15, "up_to": 0.2, "n": 1, "recall": 1.0},
+        {"above": 0.6, "up_to": 1.0, "n": 1, "recall": 1.0},
     ]
 
 
