@@ -138,6 +138,8 @@ def spotting(
         click.echo(
             f"{kind:5}  F1 {scores['f1']:.3f}  recall {scores['recall']:.3f}  precision {scores['precision']:.3f}"
         )
+    if (said := report["recognition"]) is not None:
+        click.echo(f"{said['n']} of them recognised: UF1 {said['uf1']:.3f}")
     click.echo(
         f"{report['false_alarms_per_minute']:.2f} false alarms a minute in {report['minutes']:.1f} minutes: "
         f"{out / 'report.md'}"

@@ -29,6 +29,7 @@ class Truth:
     """One labelled expression; times in seconds from the first frame.
 
     apex_s: None where it is not known. emotion: its 3-class label. amplitude: largest intensity of an AU, 0 to 1.
+    aus: codes that act, None where nobody coded any.
     """
 
     kind: Kind
@@ -36,6 +37,7 @@ class Truth:
     apex_s: float | None
     emotion: str | None
     amplitude: float | None
+    aus: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,9 @@ def _of_event(event: dict[str, Any], fps: float) -> Truth:
         raise ValueError(f"kind is neither micro nor macro: {event['kind']!r}")
     apex_s = None if event.get("apex") is None else event["apex"] / fps
     span = _span(event["onset"], event["offset"], fps)
-    return Truth(kind, span, apex_s, three_class(str(event.get("emotion", ""))), _amplitude(event.get("aus") or []))
+    aus = event.get("aus") or []
+    codes = tuple(str(au["au"]) for au in aus) or None
+    return Truth(kind, span, apex_s, three_class(str(event.get("emotion", ""))), _amplitude(aus), codes)
 
 
 def _amplitude(aus: Sequence[dict[str, Any]]) -> float | None:

@@ -19,6 +19,7 @@ from services.analyze.files import write_json
 from services.analyze.summary import versions
 from services.common.settings import AnalyzeSettings, LogSettings
 from services.ingest.core import Ingest
+from services.lab.datasets.emotions import THREE_CLASSES
 from services.lab.recordings import Recording, frames_of
 from services.lab.spotting_baselines import BASELINES, Baseline
 from services.lab.spotting_report import write_files
@@ -165,7 +166,8 @@ def _found(
     window: window_pb2.ApexWindow, decided_us: int, first_us: int, faces: Sequence[Face], engine: Engine
 ) -> Found:
     """Times from the first frame, as labels count."""
-    emotion = engine.recognise([window])[0].emotion.label if engine.model.trained else None
+    graph = engine.recognise([window])[0] if engine.model.trained else None
+    shares = {each.label: each.probability for each in graph.emotion.probabilities} if graph else {}
     onset, offset = window.onset.time_us, window.offset.time_us
     return Found(
         KINDS[window.kind],
@@ -173,8 +175,10 @@ def _found(
         (window.apex.time_us - first_us) / 1e6,
         (offset - first_us) / 1e6 + 1 / window.fps,
         (decided_us - first_us) / 1e6,
-        emotion,
+        graph.emotion.label if graph else None,
         _cause([face for face in faces if onset <= face.time_us <= offset], window),
+        [shares[name] for name in THREE_CLASSES] if set(shares) == set(THREE_CLASSES) else None,
+        [unit.au for unit in graph.aus if unit.active] if graph else [],
     )
 
 

@@ -76,6 +76,7 @@ def _markdown(report: Mapping[str, Any]) -> str:
         lines += ["", f"{name}: {scores['false_alarms_per_minute']:.2f} false alarms a minute."]
     if report["strs"] is not None:
         lines += ["", f"Spot-then-recognise score (STRS): {report['strs']:.3f}."]
+    lines += _recognition(report["recognition"])
     lines += ["", "![spotting](spotting.png)", "", "| false alarms from | a minute |", "|---|---|"]
     lines += [f"| {cause} | {rate:.2f} |" for cause, rate in report["false_alarms_per_minute_by_cause"].items()]
     lines += ["", "| strongest AU | expressions | recall |", "|---|---|---|"]
@@ -92,6 +93,24 @@ def _scores(name: str, each: Mapping[str, Any]) -> str:
     interval = f"{between['low']:.3f}-{between['high']:.3f}" if between else ""
     scores = " | ".join(f"{each[key]:.3f}" for key in ("precision", "recall"))
     return f"| {name} | {each['f1']:.3f} | {interval} | {scores} | {each['tp']} | {each['fp']} | {each['fn']} |"
+
+
+def _recognition(said: Mapping[str, Any] | None) -> list[str]:
+    """What the recognizer says of the expressions that were found."""
+    if said is None:
+        return []
+    low, high = said["uf1_interval"]["low"], said["uf1_interval"]["high"]
+    lines = ["", f"Of {said['n']} expressions that were found, three classes: UF1 {said['uf1']:.3f} (95 % {low:.3f}-"
+             f"{high:.3f}), UAR {said['uar']:.3f}, calibration error {said['calibration_error']:.3f}."]  # fmt: skip
+    if "true_aus" in said:
+        lines += [f"Whoever knew the true AUs would reach UF1 {said['true_aus']['uf1']:.3f} on the same."]
+    found = said.get("au_f1")
+    if found and found["mean"] is not None:
+        low, high = found["interval"]["low"], found["interval"]["high"]
+        each = ", ".join(f"{au} {found['aus'][au]['f1']:.2f} (n = {found['aus'][au]['n']})" for au in found["counted"])
+        lines += ["", f"Mean AU F1 {found['mean']:.3f} (95 % {low:.3f}-{high:.3f}) over AUs with 20 positives or more: "
+                  f"{each}."]  # fmt: skip
+    return lines
 
 
 def _spread(name: str, each: Mapping[str, Any] | None, digits: int) -> str:

@@ -12,9 +12,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.lab import bootstrap, metrics
+from services.lab import bootstrap, metrics, recognised
 from services.lab.datasets.emotions import THREE_CLASSES
 from services.lab.metrics import Span, Spotted
+from services.lab.recognised import Recognised
 from services.lab.recordings import Recording, Truth
 
 KINDS: Final = ("micro", "macro")
@@ -25,7 +26,8 @@ AMPLITUDES: Final = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 1.0)
 
 @dataclass(frozen=True)
 class Found:
-    """One window. decided_s: stream time at which it was emitted. emotion: the recognizer's, None untrained.
+    """One window. decided_s: stream time at which it was emitted. emotion, probabilities (of THREE_CLASSES) and active
+    (codes of AUs): what the recognizer says, None or nothing while it is untrained.
 
     cause: what else happened meanwhile, by what was measured on the face; matters only for a false alarm.
     """
@@ -37,6 +39,8 @@ class Found:
     decided_s: float
     emotion: str | None
     cause: str
+    probabilities: Sequence[float] | None = None
+    active: Sequence[str] = ()
 
     @property
     def span(self) -> Span:
@@ -86,6 +90,7 @@ def score(recordings: Sequence[Recording], watched: Sequence[Watched]) -> tuple[
                     "after_offset": _spread([row["delay_after_offset_s"] for row in rows if row["found"]])},
         "dismissed": dict(sum((Counter(seen.dismissed) for seen in watched), Counter())),
         "strs": _strs(hits, any_kind),
+        "recognition": recognised.scores(_recognised(recordings, watched)),
     }, rows  # fmt: skip
 
 
@@ -209,6 +214,19 @@ def _spread(values: Sequence[float | None]) -> dict[str, float | int] | None:
     low, middle, high = np.quantile(known, (0.05, 0.5, 0.95))
     return {"n": len(known), "median": float(middle), "median_absolute": float(np.median(np.abs(known))),
             "low": float(low), "high": float(high)}  # fmt: skip
+
+
+def _recognised(recordings: Sequence[Recording], watched: Sequence[Watched]) -> list[Recognised]:
+    """What was found of the labelled expressions; recordings stand for persons."""
+    both = []
+    for recording, seen in zip(recordings, watched, strict=True):
+        pairs = metrics.match([truth.span for truth in recording.truths], [found.span for found in seen.found])
+        both += [(recording.name, recording.truths[i], seen.found[j]) for i, j in pairs]
+    return [
+        Recognised(name, truth.emotion, truth.aus, tuple(found.probabilities), tuple(found.active))
+        for name, truth, found in both
+        if truth.emotion in THREE_CLASSES and found.probabilities is not None
+    ]
 
 
 def _strs(hits: Sequence[Mapping[str, Any]], spotted: Spotted) -> float | None:

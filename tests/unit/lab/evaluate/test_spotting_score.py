@@ -1,6 +1,7 @@
 """Found against labelled, by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,19 @@ def test_the_wrong_kind_is_a_miss_of_its_kind_but_not_of_the_interval() -> None:
     assert report["kinds"]["all"] == {"f1": 0, "precision": 0, "recall": 0, "tp": 0, "fp": 1, "fn": 1}
     assert report["kinds"]["any kind"]["f1"] == 1
     assert report["false_alarms_per_minute"] == 0
+
+
+def test_what_was_found_is_scored_as_recognition_too() -> None:
+    """Only what was found of a labelled expression, by a recognizer that was trained."""
+    sure = replace(found("micro", 1, 1.5, "negative"), probabilities=(0.8, 0.1, 0.1), active=("AU4",))
+    stray = replace(found("micro", 9, 9.5, "positive"), probabilities=(0.1, 0.8, 0.1))
+    coded = replace(truth("micro", 1, 1.5), aus=("AU4", "AU7"))
+    report, _ = score([recording("a", coded, truth("micro", 5, 5.4))], [watched(sure, stray)])
+    assert report["recognition"]["n"] == 1
+    assert report["recognition"]["uf1"] == 1
+    assert report["recognition"]["au_f1"]["aus"]["AU7"] == {"f1": 0, "n": 1}
+    untrained, _ = score([recording("a", coded)], [watched(found("micro", 1, 1.5))])
+    assert untrained["recognition"] is None
 
 
 def test_a_long_expression_called_micro_is_a_false_alarm_and_a_false_macro_is_none() -> None:
@@ -124,7 +138,7 @@ def test_labels_are_read_in_seconds_ends_included(tmp_path: Path) -> None:
     folder = write_labels(tmp_path, {"fps": 30, "frames": 90, "events": [EVENT],
                                      "distractors": [{"kind": "blink", "start": 0, "end": 5}]})  # fmt: skip
     [read] = labelled(folder)
-    assert read.truths == (Truth("micro", Span(1.0, 1.5), 1.2, "negative", 0.3),)
+    assert read.truths == (Truth("micro", Span(1.0, 1.5), 1.2, "negative", 0.3, ("AU4", "AU9")),)
     assert read.distractors == (("blink", Span(0, 0.2)),)
 
 
