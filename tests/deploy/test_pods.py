@@ -1,6 +1,7 @@
 """What the pods are told is what the code takes: settings, commands, probes, ports, topics; and they are well kept."""
 
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -295,22 +296,28 @@ def test_scaling_stays_within_partitions(cluster: Build) -> None:
         assert "replicas" not in cluster.one("Deployment", name)["spec"], "an upgrade would undo the scaling"
 
 
+def asked(cluster: Build) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Pods: how many at the most, and what each of their containers asks for."""
+    for workload in cluster.workloads:
+        yield cluster.most(workload), [workload.container["resources"]]
+    for pool in cluster.all("KafkaNodePool"):
+        yield pool["spec"]["replicas"], [pool["spec"]["resources"]]
+    for kafka in cluster.all("Kafka"):
+        operators = kafka["spec"]["entityOperator"]
+        yield 1, [operator.get("resources", {}) for operator in operators.values()]
+
+
 def test_everything_fits_into_the_quota(cluster: Build) -> None:
+    """And everybody says what the quota counts, else no pod of theirs is let in."""
     [quota] = cluster.all("ResourceQuota")
     hard = {name: quantity(value) for name, value in quota["spec"]["hard"].items()}
-    used = {"pods": 0.0, "requests.cpu": 0.0, "requests.memory": 0.0, "limits.memory": 0.0}
-    for workload in cluster.workloads:
-        most, resources = cluster.most(workload), workload.container["resources"]
-        used["pods"] += most
-        used["requests.cpu"] += most * quantity(resources["requests"]["cpu"])
-        used["requests.memory"] += most * quantity(resources["requests"]["memory"])
-        used["limits.memory"] += most * quantity(resources["limits"]["memory"])
-    for pool in cluster.all("KafkaNodePool"):
-        count, resources = pool["spec"]["replicas"], pool["spec"]["resources"]
-        used["pods"] += count + 1  # and the entity operator
-        used["requests.cpu"] += count * quantity(resources["requests"]["cpu"])
-        used["requests.memory"] += count * quantity(resources["requests"]["memory"])
-        used["limits.memory"] += count * quantity(resources["limits"]["memory"])
+    used = Counter({"pods": 0.0})
+    for pods, containers in asked(cluster):
+        used["pods"] += pods
+        for resources in containers:
+            for name in ("requests.cpu", "requests.memory", "limits.memory"):
+                kind, _, resource = name.partition(".")
+                used[name] += pods * quantity(resources[kind][resource])
     assert {name: value for name, value in used.items() if value > hard[name]} == {}
 
 

@@ -44,7 +44,7 @@ class Service:
         with self._news:
             self._news.notify_all()
 
-    def await_event(self, found: Callable[[dict[str, Any]], bool] | str, timeout_s: float = 60.0) -> dict[str, Any]:
+    def await_event(self, found: Callable[[dict[str, Any]], bool] | str, timeout_s: float = 180.0) -> dict[str, Any]:
         """The first log line that is `found` (or whose event is that text); fails with the whole log otherwise."""
         match = (lambda e: e.get("event") == found) if isinstance(found, str) else found
         with self._news:
@@ -80,7 +80,7 @@ class Service:
         wanted = set(labels.items())
         return sum(value for (n, ls), value in self.metrics().items() if n == name and wanted <= ls)
 
-    def until(self, holds: Callable[[], object], timeout_s: float = 120.0) -> None:
+    def until(self, holds: Callable[[], object], timeout_s: float = 180.0) -> None:
         """Wait for something about the running service; fails with its log when it ends or takes longer."""
         deadline = time.monotonic() + timeout_s
         while not self._answers(holds):
