@@ -144,7 +144,7 @@ def environment(target: str) -> dict[str, str]:
 
 
 def test_an_image_starts_serves_and_ends(
-    image: Image, container: list[str], talking_face: Path, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+    image: Image, container: list[str], talking_face: Path, installation: Installation, tmp_path: Path
 ) -> None:
     """As nobody on a read-only root, its command answers /readyz on a real Kafka, and SIGTERM ends it with code 0."""
     variables = environment(image.target) | {"HOME": str(tmp_path / "tmp"), "TMPDIR": str(tmp_path / "tmp")}
@@ -159,14 +159,12 @@ def test_an_image_starts_serves_and_ends(
         cameras = {"cameras": [{"session": "s", "camera": f"c{i}", "source": "film.mp4"} for i in range(2)]}
         (tmp_path / "cameras.yaml").write_text(yaml.safe_dump(cameras))
         command[-1] = str(tmp_path / "cameras.yaml")
-    installation = Installation(kafka_bootstrap, topic_prefix, "s")
     # Ports that are free, and no GPU.
     here = {"MICROEX_HTTP_PORT": "0", "MICROEX_GRPC_PORT": "0", "MICROEX_DEVICE": "cpu"}
     with Service(command=command, env=variables | installation.env | here) as service:
         service.until(lambda: service.page("/readyz") == 200)
         assert service.page("/healthz") == 200
         assert service.stop() == 0, service.log()
-    installation.outbox.close()
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -1,8 +1,10 @@
 """A rolling upgrade as docs/operations.md tells it: old and new versions at once, nothing lost, both told apart."""
 
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from microex.v1 import frame_pb2, graph_pb2, window_pb2
 from services.common import wire
@@ -11,24 +13,18 @@ from services.common.kafka import partition_of
 from services.recognizer import weights
 from services.recognizer.stag.config import StagConfig
 from services.spotter.constants import DETECTOR_VERSION
-from tests.support.services import MICROEX, Service
+from tests.support.services import MICROEX, Service, microex_with
 from tests.support.streams import face_frames, planted, repeated, windows
 from tests.support.topics import Installation, decoded
 
 NEXT = "next"
-NEXT_SPOTTER = [
-    *(sys.executable, "-c"),
-    f"from services.spotter import constants; constants.DETECTOR_VERSION = {NEXT!r}\n"
-    "from services.cli import main; main()",
-]
-"""A spotter whose detector goes by another version."""
 
 WINDOWS = "microex_recognizer_windows_total"
 SPOTTED = "microex_spotter_windows_total"
 
 
 def two_cameras(clip: list[frame_pb2.FaceFrame]) -> dict[str, list[frame_pb2.FaceFrame]]:
-    """The clip twice over, from a camera for each of two partitions: so each of two spotters has one."""
+    """The clip twice over, from a camera for each of two partitions."""
     found: dict[int, list[frame_pb2.FaceFrame]] = {}
     for camera in "abcdefgh":
         stream = list(repeated(clip, "s", camera, 2))
@@ -41,13 +37,16 @@ def place(window: window_pb2.ApexWindow) -> tuple[str, int, int]:
     return window.stream.camera, window.onset.index, window.offset.index
 
 
-def test_old_and_new_versions_work_side_by_side(
-    talking_face: Path, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
-) -> None:
+@pytest.fixture
+def installation(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Installation]:
+    with Installation(kafka_bootstrap, topic_prefix, "s", partitions=2) as installation:
+        yield installation
+
+
+def test_old_and_new_versions_work_side_by_side(talking_face: Path, installation: Installation, tmp_path: Path) -> None:
     clip = planted(face_frames(talking_face))
     streams = two_cameras(clip)
     expected = {place(window) for stream in streams.values() for window in windows(stream)}
-    installation = Installation(kafka_bootstrap, topic_prefix, "s", partitions=2)
     weights.write(weights.untrained(StagConfig(seed=7)), tmp_path / "next.safetensors")
 
     def spotter(command: list[str] = MICROEX) -> Service:
@@ -70,7 +69,10 @@ def test_old_and_new_versions_work_side_by_side(
         old.until(lambda: old.total(WINDOWS, outcome="published") >= 2)
         # One leaves before another comes: maxSurge is 0.
         assert [first.stop(), old.stop()] == [0, 0], first.log() + old.log()
-        with spotter(NEXT_SPOTTER) as new, recognizer(f"--model-weights={tmp_path / 'next.safetensors'}") as heir:
+        with (
+            spotter(microex_with("services.spotter.constants", DETECTOR_VERSION=NEXT)) as new,
+            recognizer(f"--model-weights={tmp_path / 'next.safetensors'}") as heir,
+        ):
             new.await_event("joined the group")
             publish(slice(len(clip), None))
             installation.read(
@@ -85,7 +87,6 @@ def test_old_and_new_versions_work_side_by_side(
 
             graphs = decoded(installation.read(wire.AU_GRAPHS, answered), graph_pb2.AuGraph)
             assert heir.stop() == 0, heir.log()
-    installation.outbox.close()
 
     assert {place(window) for window in found} == expected, "nothing is lost, and nothing is made up"
     assert {window.detector for window in found} == {DETECTOR_VERSION, NEXT}

@@ -18,6 +18,12 @@ from prometheus_client.parser import text_string_to_metric_families
 MICROEX = [sys.executable, "-m", "services.cli"]
 
 
+def microex_with(module: str, **values: object) -> list[str]:
+    """The command `microex` in which constants of a module are others."""
+    changes = "\n".join(f"changed.{name} = {value!r}" for name, value in values.items())
+    return [sys.executable, "-c", f"import {module} as changed\n{changes}\nfrom services.cli import main\nmain()"]
+
+
 class Service:
     """One `microex …` process with JSON logs; a context manager that never leaves it behind."""
 
