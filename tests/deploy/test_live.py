@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from microex.v1 import frame_pb2, graph_pb2, window_pb2
 from scripts import tools
 from scripts.broker import free_port
 from services.common import wire
 from tests.deploy import boards
+from tests.deploy.cluster import K8S, quantity
 from tests.deploy.conftest import FIGURE, there
 from tests.deploy.scraper import Prometheus
 from tests.deploy.test_observability import ALERTS, RECORDED
@@ -70,7 +72,7 @@ def live(
         webcam(talking_face) as address,
         Prometheus(commands, folder, ports, NAMESPACE) as prometheus,
         service("spotter") as spotter,
-        service("recognizer", "--grpc-port", "0", "--redis-url", redis_url) as recognizer,
+        service("recognizer", "--grpc-port", "0", "--redis-url", redis_url, "--device", "cpu") as recognizer,
         service("ingest", cameras(folder, film, feat_media / "face_noface.mov", address)) as ingest,
     ):
         for name in ("film", "door"):
@@ -216,5 +218,8 @@ def test_what_the_services_took(live: Run, job: str, record_property: Any) -> No
         return max(float(value) for one in series for _, value in one["values"])
 
     memory, cpu = most("process_resident_memory_bytes"), most("process_cpu_seconds_total")
-    assert memory > 0 and cpu > 0
+    [pods] = [o for o in yaml.safe_load_all((K8S / "base" / f"{job}.yaml").read_text()) if "template" in o["spec"]]
+    [container] = pods["spec"]["template"]["spec"]["containers"]
+    assert 0 < memory < quantity(container["resources"]["requests"]["memory"]), "its pods ask for too little"
+    assert cpu > 0
     record_property(FIGURE, f"{job}: {memory / 2**20:,.0f} MiB at the most, {cpu:.1f} s of CPU")

@@ -1,5 +1,7 @@
 """What the pods are told is what the code takes: settings, commands, probes, ports, topics; and they are well kept."""
 
+import math
+import re
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ import click
 import pytest
 import yaml
 
+from scripts.setup import ROOT
 from services.cli import microex
 from services.common import wire
 from services.common.consent import GROUP as CONSENTS_GROUP
@@ -31,6 +34,8 @@ from tests.deploy import dockerfile
 from tests.deploy.cluster import Build, Workload, quantity
 from tests.deploy.restricted import violations
 from tests.deploy.test_images import STAGES
+
+PAGE = (ROOT / "docs" / "operations.md").read_text()
 
 SETTINGS: dict[str, type[KafkaSettings]] = {
     "ingest": IngestSettings,
@@ -319,6 +324,50 @@ def test_everything_fits_into_the_quota(cluster: Build) -> None:
                 kind, _, resource = name.partition(".")
                 used[name] += pods * quantity(resources[kind][resource])
     assert {name: value for name, value in used.items() if value > hard[name]} == {}
+
+
+MEASURED = dict(re.findall(r"(?m)^\| (ingest|spotter|recognizer), .*\| (\d+) MiB", PAGE))
+"""The most memory that a service took, MiB, as docs/operations.md has it."""
+FPS, FACES = 30, 2
+"""What the sizes there reckon with."""
+
+
+def milliseconds(what: str) -> float:
+    """CPU time as docs/operations.md has it, the largest figure of the row."""
+    [row] = re.findall(rf"(?m)^\| {what} \| ([^|]+)\|", PAGE)
+    return max(map(float, re.findall(r"([\d.]+) ms", row)))
+
+
+def test_memory_is_what_was_measured_and_room_beside_it(cluster: Build) -> None:
+    assert MEASURED.keys() == {"ingest", "spotter", "recognizer"}
+    for name, measured in MEASURED.items():
+        [workload] = [workload for workload in cluster.services if workload.name == name]
+        resources = workload.container["resources"]
+        assert quantity(resources["requests"]["memory"]) >= int(measured) * 2**20
+        assert quantity(resources["limits"]["memory"]) >= 2 * int(measured) * 2**20
+
+
+def test_cores_are_what_the_cameras_need(cluster: Build) -> None:
+    if cluster.name not in ("research-room", "institute"):
+        pytest.skip(f"{cluster.name} is not sized for its cameras")
+    cores = {w.name: quantity(w.container["resources"]["requests"]["cpu"]) for w in cluster.services}
+    most = {w.name: cluster.most(w) for w in cluster.services}
+    [data] = [o["data"] for o in cluster.all("ConfigMap") if "cameras.yaml" in o["data"]]
+    cameras = len(yaml.safe_load(data["cameras.yaml"])["cameras"])
+    assert math.ceil(cameras / most["ingest"]) * FPS * milliseconds("ingest, a frame") / 1000 <= cores["ingest"]
+    assert cameras * FACES * FPS * milliseconds("spotter, a face frame") / 1000 <= most["spotter"] * cores["spotter"]
+
+
+def test_no_more_spotters_than_partitions(cluster: Build) -> None:
+    [job] = [workload for workload in cluster.workloads if workload.kind == "Job"] or [None]
+    if job is None:
+        partitions = cluster.one("KafkaTopic", wire.FACE_FRAMES.name)["spec"]["partitions"]
+    else:
+        words = job.container["args"]
+        partitions = int(words[words.index("--partitions") + 1])
+    for name in ("spotter", "recognizer"):
+        [workload] = [workload for workload in cluster.services if workload.name == name]
+        assert 1 <= cluster.most(workload) <= partitions
 
 
 def test_the_gpu_image_is_asked_for_a_gpu(cluster: Build) -> None:
