@@ -43,6 +43,7 @@ def installation(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Installati
         yield installation
 
 
+@pytest.mark.timeout(600)
 def test_old_and_new_versions_work_side_by_side(talking_face: Path, installation: Installation, tmp_path: Path) -> None:
     clip = planted(face_frames(talking_face))
     streams = two_cameras(clip)
@@ -61,6 +62,9 @@ def test_old_and_new_versions_work_side_by_side(talking_face: Path, installation
                 installation.publish(message)
         installation.outbox.flush(30)
 
+    def complete(records: list[Any]) -> bool:
+        return expected <= set(map(place, decoded(records, window_pb2.ApexWindow)))
+
     with spotter() as first, spotter() as stays, recognizer() as old:
         for service in (first, stays):
             service.await_event("joined the group")
@@ -75,9 +79,7 @@ def test_old_and_new_versions_work_side_by_side(talking_face: Path, installation
         ):
             new.await_event("joined the group")
             publish(slice(len(clip), None))
-            installation.read(
-                wire.APEX_WINDOWS, lambda rs: expected <= set(map(place, decoded(rs, window_pb2.ApexWindow)))
-            )
+            installation.read(wire.APEX_WINDOWS, complete, timeout_s=240)
             assert [stays.stop(), new.stop()] == [0, 0], stays.log() + new.log()
             found = decoded(installation.read(wire.APEX_WINDOWS, bool), window_pb2.ApexWindow)
             names = {window.window_id for window in found}
@@ -85,7 +87,7 @@ def test_old_and_new_versions_work_side_by_side(talking_face: Path, installation
             def answered(records: list[Any]) -> bool:
                 return names <= {graph.window_id for graph in decoded(records, graph_pb2.AuGraph)}
 
-            graphs = decoded(installation.read(wire.AU_GRAPHS, answered), graph_pb2.AuGraph)
+            graphs = decoded(installation.read(wire.AU_GRAPHS, answered, timeout_s=240), graph_pb2.AuGraph)
             assert heir.stop() == 0, heir.log()
 
     assert {place(window) for window in found} == expected, "nothing is lost, and nothing is made up"
