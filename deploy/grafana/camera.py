@@ -5,7 +5,17 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard
 
 from deploy.grafana.detections import AUS, CONFIDENCE, EACH, EXPRESSIONS, FOUND, LATEST, SHARE
-from deploy.grafana.parts import CAMERAS, board, fresh, lines, map_over_time, number, per_second, quantile, row
+from deploy.grafana.parts import (
+    CAMERAS,
+    board,
+    fresh,
+    lines,
+    map_over_time,
+    median_and,
+    number,
+    per_second,
+    row,
+)
 
 FPS: Final = ("cps", "frames a second")
 INGEST: Final = "microex_ingest_"
@@ -59,8 +69,7 @@ def camera() -> dashboard.Dashboard:
             "Confidence",
             "Probability of the emotion that was named.",
             SHARE,
-            (quantile(0.5, CONFIDENCE, CAMERAS), "median"),
-            (quantile(0.1, CONFIDENCE, CAMERAS), "lowest tenth"),
+            *median_and(0.1, "lowest tenth", CONFIDENCE, CAMERAS),
             most=1,
         ),
         map_over_time(

@@ -12,6 +12,7 @@ from deploy.grafana.parts import (
     lines,
     listing,
     map_over_time,
+    median_and,
     number,
     per_second,
     quantile,
@@ -135,8 +136,7 @@ def trust(built: dashboard.Dashboard) -> None:
             "Probability of the emotion that was named: half lie below the median, a tenth below the lower "
             "line. Near 1 / number of emotions the model guesses.",
             SHARE,
-            (quantile(0.5, CONFIDENCE, CAMERAS), "median"),
-            (quantile(0.1, CONFIDENCE, CAMERAS), "lowest tenth"),
+            *median_and(0.1, "lowest tenth", CONFIDENCE, CAMERAS),
             most=1,
         ),
         lines(

@@ -1,7 +1,7 @@
 """What the dashboards are made of: panels with a meaning and a unit, variables, links, counts that are exact."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from grafana_foundation_sdk.builders import bargauge, dashboard, heatmap, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.builders import common as common_builders
@@ -17,6 +17,7 @@ NAMESPACE: Final = 'namespace=~"$namespace"'
 CAMERAS: Final = 'namespace=~"$namespace", session=~"$session", camera=~"$camera"'
 
 Panel = timeseries.Panel | stat.Panel | heatmap.Panel | table.Panel | bargauge.Panel
+Framed = TypeVar("Framed", timeseries.Panel, stat.Panel, heatmap.Panel, table.Panel, bargauge.Panel)
 Query = tuple[str, str]
 """A query and how its series are named in the legend."""
 
@@ -40,6 +41,11 @@ def quantile(q: float, histogram: str, labels: str, by: str = "", span: str = "$
     return f"histogram_quantile({q}, {fresh(f'{histogram}_bucket{{{labels}}}', groups, span)})"
 
 
+def median_and(q: float, name: str, histogram: str, labels: str) -> tuple[Query, Query]:
+    """The median of a histogram, and another quantile beside it."""
+    return (quantile(0.5, histogram, labels), "median"), (quantile(q, histogram, labels), name)
+
+
 def _targets(
     queries: Sequence[Query], instant: bool = False, form: PromQueryFormat | None = None
 ) -> list[prometheus.Dataquery]:
@@ -53,8 +59,12 @@ def _targets(
     return built
 
 
-def _meaning(meaning: str, unit: str) -> str:
-    return f"{meaning} Unit: {unit}."
+def _framed(panel: Framed, title: str, meaning: str, unit: tuple[str, str], width: int, height: int = 8) -> Framed:
+    """What all panels have."""
+    panel.title(title).description(f"{meaning} Unit: {unit[1]}.").datasource(SOURCE).span(width).height(height)
+    if not isinstance(panel, heatmap.Panel):
+        panel.unit(unit[0])
+    return panel
 
 
 def lines(
@@ -68,13 +78,7 @@ def lines(
 ) -> timeseries.Panel:
     """Curves over time, or stacked bars. unit: Grafana's name for it, and ours; most: upper end of the axis."""
     panel = (
-        timeseries.Panel()
-        .title(title)
-        .description(_meaning(meaning, unit[1]))
-        .datasource(SOURCE)
-        .unit(unit[0])
-        .span(width)
-        .height(8)
+        _framed(timeseries.Panel(), title, meaning, unit, width)
         .min(0)
         .fill_opacity(10)
         .interval("1m" if bars else "15s")
@@ -99,16 +103,7 @@ def number(
     words: dict[str, tuple[str, str]] | None = None,
 ) -> stat.Panel:
     """One number. words: value to what is shown for it, and its colour."""
-    panel = (
-        stat.Panel()
-        .title(title)
-        .description(_meaning(meaning, unit[1]))
-        .datasource(SOURCE)
-        .unit(unit[0])
-        .span(width)
-        .height(4)
-        .graph_mode(common.BigValueGraphMode.NONE)
-    )
+    panel = _framed(stat.Panel(), title, meaning, unit, width, 4).graph_mode(common.BigValueGraphMode.NONE)
     if words:
         options = {value: models.ValueMappingResult(text=text, color=color) for value, (text, color) in words.items()}
         panel = panel.mappings([models.ValueMap(options)])
@@ -121,12 +116,7 @@ def map_over_time(title: str, meaning: str, unit: tuple[str, str], query: Query,
     [target] = _targets([query])
     colours = heatmap.HeatmapColorOptions().mode(heatmap_models.HeatmapColorMode.SCHEME).scheme("Oranges").steps(32)
     return (
-        heatmap.Panel()
-        .title(title)
-        .description(_meaning(meaning, unit[1]))
-        .datasource(SOURCE)
-        .span(width)
-        .height(10)
+        _framed(heatmap.Panel(), title, meaning, unit, width, 10)
         .interval("1m")
         .calculate(False)
         .color(colours)
@@ -139,13 +129,7 @@ def ranking(title: str, meaning: str, unit: tuple[str, str], query: Query, width
     """A bar a series, for the whole range of time that is shown."""
     [target] = _targets([query], instant=True)
     return (
-        bargauge.Panel()
-        .title(title)
-        .description(_meaning(meaning, unit[1]))
-        .datasource(SOURCE)
-        .unit(unit[0])
-        .span(width)
-        .height(8)
+        _framed(bargauge.Panel(), title, meaning, unit, width)
         .min(0)
         .orientation(common.VizOrientation.HORIZONTAL)
         .with_target(target)
@@ -158,13 +142,7 @@ def listing(title: str, meaning: str, unit: tuple[str, str], query: str, link: s
     hidden = models.DynamicConfigValue("custom.hidden", True)
     leads = models.DynamicConfigValue("links", [{"title": "Open this camera", "url": link}])
     return (
-        table.Panel()
-        .title(title)
-        .description(_meaning(meaning, unit[1]))
-        .datasource(SOURCE)
-        .unit(unit[0])
-        .span(width)
-        .height(8)
+        _framed(table.Panel(), title, meaning, unit, width)
         .override_by_name("Time", [hidden])
         .override_by_name("camera", [leads])
         .with_target(target)

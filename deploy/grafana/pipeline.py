@@ -5,7 +5,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard
 
 from deploy.grafana.detections import SHARE
-from deploy.grafana.parts import NAMESPACE, board, fresh, lines, number, per_second, quantile, row
+from deploy.grafana.parts import NAMESPACE, board, fresh, lines, median_and, number, per_second, quantile, row
 
 FPS: Final = ("cps", "frames a second")
 SECONDS: Final = ("s", "seconds")
@@ -145,8 +145,7 @@ def delays(built: dashboard.Dashboard) -> None:
             "From capture to graph",
             "From the frame that decided a window to its prediction; live cameras only.",
             SECONDS,
-            (quantile(0.5, f"{RECOGNIZER}latency_seconds", NAMESPACE), "median"),
-            (quantile(0.95, f"{RECOGNIZER}latency_seconds", NAMESPACE), "95 %"),
+            *median_and(0.95, "95 %", f"{RECOGNIZER}latency_seconds", NAMESPACE),
             (quantile(0.99, f"{RECOGNIZER}latency_seconds", NAMESPACE), "99 %"),
         ),
         lines(
@@ -160,15 +159,13 @@ def delays(built: dashboard.Dashboard) -> None:
             "Time until a movement is decided",
             "Stream time from apex to decision: the spotter waits for the offset.",
             SECONDS,
-            (quantile(0.5, f"{SPOTTER}decision_delay_seconds", NAMESPACE), "median"),
-            (quantile(0.95, f"{SPOTTER}decision_delay_seconds", NAMESPACE), "95 %"),
+            *median_and(0.95, "95 %", f"{SPOTTER}decision_delay_seconds", NAMESPACE),
         ),
         lines(
             "Time to analyse a frame",
             "What the spotter needs for one face frame.",
             SECONDS,
-            (quantile(0.5, f"{SPOTTER}step_seconds", NAMESPACE), "median"),
-            (quantile(0.95, f"{SPOTTER}step_seconds", NAMESPACE), "95 %"),
+            *median_and(0.95, "95 %", f"{SPOTTER}step_seconds", NAMESPACE),
         ),
         lines(
             "Held by the spotters",
@@ -189,16 +186,14 @@ def model(built: dashboard.Dashboard) -> None:
             "Batch size",
             "Windows in a forward pass.",
             WINDOWS,
-            (quantile(0.5, batch, NAMESPACE), "median"),
-            (quantile(0.95, batch, NAMESPACE), "95 %"),
+            *median_and(0.95, "95 %", batch, NAMESPACE),
             width=8,
         ),
         lines(
             "Forward pass",
             "Time of one, reading and answering included.",
             SECONDS,
-            (quantile(0.5, forward, NAMESPACE), "median"),
-            (quantile(0.95, forward, NAMESPACE), "95 %"),
+            *median_and(0.95, "95 %", forward, NAMESPACE),
             width=8,
         ),
         lines(

@@ -74,7 +74,7 @@ class Prometheus:
         """Alerts that are pending or fire."""
         return list(json.loads(self._get("/api/v1/alerts"))["data"]["alerts"])
 
-    def until(self, holds: Any, timeout_s: float = 60.0) -> None:
+    def until(self, holds: Any, timeout_s: float = 180.0) -> None:
         """Wait for something about it; fails with its log."""
         deadline = time.monotonic() + timeout_s
         while True:

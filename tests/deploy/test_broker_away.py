@@ -10,8 +10,11 @@ from tests.support.topics import Installation
 
 
 def test_a_broker_that_is_away_kills_nobody(talking_face: Path, tmp_path: Path) -> None:
-    with Broker() as broker, webcam(talking_face) as address:
-        installation = Installation(broker.bootstrap, "", "s")
+    with (
+        Broker() as broker,
+        webcam(talking_face) as address,
+        Installation(broker.bootstrap, "", "s") as installation,
+    ):
         (tmp_path / "cameras.yaml").write_text(
             json.dumps({"cameras": [{"session": "s", "camera": "c", "source": address}]})
         )
@@ -33,4 +36,3 @@ def test_a_broker_that_is_away_kills_nobody(talking_face: Path, tmp_path: Path) 
             spotter.until(lambda: spotter.total("microex_spotter_frames_total") > taken)
             assert [service.page("/healthz") for service in services] == [200, 200, 200]
             assert [service.stop() for service in (ingest, recognizer, spotter)] == [0, 0, 0]
-        installation.outbox.close()

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import yaml
 
 from scripts.setup import ROOT
 from tests.deploy import dockerfile
+from tests.deploy.confined import Impossible, confined
 from tests.deploy.conftest import FIGURE
 from tests.support.services import Service
 from tests.support.topics import Installation
@@ -33,6 +35,8 @@ ABSENT = {
 }
 """What an image must not hold; what only tests need, none."""
 FOR_TESTS = {"pytest", "mypy", "ruff", "hypothesis", "pip", "uv", "sklearn"}
+OF_OPERATORS = ("topics", "consent", "forget", "export", "recognize")
+"""Commands that the image `cli` is there for."""
 
 OTHER_TORCH = "recognizer-gpu" if os.environ.get("TORCH_BACKEND") else "recognizer"
 """Whose PyTorch this checkout was not set up with: not downloaded for a test."""
@@ -110,31 +114,57 @@ def test_an_image_holds_its_own_packages_only(image: Image, record_property: obj
     record_property(FIGURE, f"environment of {image.target}: {size / 1e6:,.0f} MB")
 
 
+@pytest.fixture
+def container(tmp_path: Path) -> list[str]:
+    """What to put before a command to run it as in a container; nothing, and a warning, where that is not possible."""
+    (tmp_path / "tmp").mkdir()
+    try:
+        return confined(tmp_path / "tmp")
+    except Impossible as why:
+        warnings.warn(f"images are tried with a root that is not read-only: {why}", stacklevel=1)
+        return []
+
+
+def test_a_container_may_write_to_one_folder_only(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    try:
+        prefix = confined(tmp_path / "tmp")
+    except Impossible as why:
+        pytest.skip(f"unshare: {why}")
+    words = f"id -u; touch here && echo wrote; touch {tmp_path}/there || echo refused"
+    done = subprocess.run([*prefix, "sh", "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["10001", "wrote", "refused"]
+
+
+def environment(target: str) -> dict[str, str]:
+    """The variables of an image, PATH aside."""
+    stages = dockerfile.lineage(STAGES, target)
+    words = [word for stage in stages for line in stage.all("ENV") for word in line.split()]
+    return {name: value for name, value in (word.split("=", 1) for word in words) if name != "PATH"}
+
+
 def test_an_image_starts_serves_and_ends(
-    image: Image, talking_face: Path, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+    image: Image, container: list[str], talking_face: Path, installation: Installation, tmp_path: Path
 ) -> None:
-    """Its command answers /readyz on a real Kafka, and SIGTERM ends it with exit code 0."""
-    stage = STAGES[image.target]
-    command = [str(image.venv / "bin" / "microex"), *dockerfile.command(stage)]
+    """As nobody on a read-only root, its command answers /readyz on a real Kafka, and SIGTERM ends it with code 0."""
+    variables = environment(image.target) | {"HOME": str(tmp_path / "tmp"), "TMPDIR": str(tmp_path / "tmp")}
+    command = [*container, str(image.venv / "bin" / "microex"), *dockerfile.command(STAGES[image.target])]
     if image.target == "cli":
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0 and "consent" in done.stdout
-        for name in ("topics", "consent", "forget", "export", "recognize"):
-            done = subprocess.run([command[0], name, "--help"], capture_output=True, text=True, check=False)
-            assert done.returncode == 0, done.stderr
+        for words in (command, *([*command[:-1], name, "--help"] for name in OF_OPERATORS)):
+            done = subprocess.run(words, env=os.environ | variables, capture_output=True, text=True, check=False)
+            assert done.returncode == 0 and "Usage: microex" in done.stdout, done.stderr
         return
     if image.target == "ingest":
         (tmp_path / "film.mp4").symlink_to(talking_face)
         cameras = {"cameras": [{"session": "s", "camera": f"c{i}", "source": "film.mp4"} for i in range(2)]}
         (tmp_path / "cameras.yaml").write_text(yaml.safe_dump(cameras))
         command[-1] = str(tmp_path / "cameras.yaml")
-    installation = Installation(kafka_bootstrap, topic_prefix, "s")
-    env = installation.env | {"MICROEX_GRPC_PORT": "0", "MICROEX_DEVICE": "cpu"}
-    with Service(command=command, env=env) as service:
+    # Ports that are free, and no GPU.
+    here = {"MICROEX_HTTP_PORT": "0", "MICROEX_GRPC_PORT": "0", "MICROEX_DEVICE": "cpu"}
+    with Service(command=command, env=variables | installation.env | here) as service:
         service.until(lambda: service.page("/readyz") == 200)
         assert service.page("/healthz") == 200
         assert service.stop() == 0, service.log()
-    installation.outbox.close()
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -1,5 +1,6 @@
 """What kustomize builds is what Kubernetes 1.31 to 1.37 and the operators take, strictly: no unknown field passes."""
 
+import json
 import warnings
 from functools import partial
 from pathlib import Path
@@ -85,6 +86,12 @@ def test_an_unknown_field_would_be_noticed(definitions: dict[tuple[str, str], di
     schema = definitions["kafka.strimzi.io/v1", "KafkaTopic"]
     with pytest.raises(jsonschema.ValidationError, match="partition"):
         jsonschema.validate(topic, schema)
+
+
+def test_what_is_applied_fits_into_an_annotation(cluster: Build) -> None:
+    """`kubectl apply` keeps each object in one, and Kubernetes takes 256 KiB of them."""
+    for thing in cluster.objects:
+        assert len(json.dumps(thing)) < 240 * 1024, thing["metadata"]["name"]
 
 
 def test_every_component_is_used() -> None:

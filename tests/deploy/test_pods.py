@@ -1,6 +1,9 @@
 """What the pods are told is what the code takes: settings, commands, probes, ports, topics; and they are well kept."""
 
+import math
+import re
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ import click
 import pytest
 import yaml
 
+from scripts.setup import ROOT
 from services.cli import microex
 from services.common import wire
 from services.common.consent import GROUP as CONSENTS_GROUP
@@ -30,6 +34,8 @@ from tests.deploy import dockerfile
 from tests.deploy.cluster import Build, Workload, quantity
 from tests.deploy.restricted import violations
 from tests.deploy.test_images import STAGES
+
+PAGE = (ROOT / "docs" / "operations.md").read_text()
 
 SETTINGS: dict[str, type[KafkaSettings]] = {
     "ingest": IngestSettings,
@@ -295,23 +301,73 @@ def test_scaling_stays_within_partitions(cluster: Build) -> None:
         assert "replicas" not in cluster.one("Deployment", name)["spec"], "an upgrade would undo the scaling"
 
 
+def asked(cluster: Build) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Pods: how many at the most, and what each of their containers asks for."""
+    for workload in cluster.workloads:
+        yield cluster.most(workload), [workload.container["resources"]]
+    for pool in cluster.all("KafkaNodePool"):
+        yield pool["spec"]["replicas"], [pool["spec"]["resources"]]
+    for kafka in cluster.all("Kafka"):
+        operators = kafka["spec"]["entityOperator"]
+        yield 1, [operator.get("resources", {}) for operator in operators.values()]
+
+
 def test_everything_fits_into_the_quota(cluster: Build) -> None:
+    """And everybody says what the quota counts, else no pod of theirs is let in."""
     [quota] = cluster.all("ResourceQuota")
     hard = {name: quantity(value) for name, value in quota["spec"]["hard"].items()}
-    used = {"pods": 0.0, "requests.cpu": 0.0, "requests.memory": 0.0, "limits.memory": 0.0}
-    for workload in cluster.workloads:
-        most, resources = cluster.most(workload), workload.container["resources"]
-        used["pods"] += most
-        used["requests.cpu"] += most * quantity(resources["requests"]["cpu"])
-        used["requests.memory"] += most * quantity(resources["requests"]["memory"])
-        used["limits.memory"] += most * quantity(resources["limits"]["memory"])
-    for pool in cluster.all("KafkaNodePool"):
-        count, resources = pool["spec"]["replicas"], pool["spec"]["resources"]
-        used["pods"] += count + 1  # and the entity operator
-        used["requests.cpu"] += count * quantity(resources["requests"]["cpu"])
-        used["requests.memory"] += count * quantity(resources["requests"]["memory"])
-        used["limits.memory"] += count * quantity(resources["limits"]["memory"])
+    used = Counter({"pods": 0.0})
+    for pods, containers in asked(cluster):
+        used["pods"] += pods
+        for resources in containers:
+            for name in ("requests.cpu", "requests.memory", "limits.memory"):
+                kind, _, resource = name.partition(".")
+                used[name] += pods * quantity(resources[kind][resource])
     assert {name: value for name, value in used.items() if value > hard[name]} == {}
+
+
+MEASURED = dict(re.findall(r"(?m)^\| (ingest|spotter|recognizer), .*\| (\d+) MiB", PAGE))
+"""The most memory that a service took, MiB, as docs/operations.md has it."""
+FPS, FACES = 30, 2
+"""What the sizes there reckon with."""
+
+
+def milliseconds(what: str) -> float:
+    """CPU time as docs/operations.md has it, the largest figure of the row."""
+    [row] = re.findall(rf"(?m)^\| {what} \| ([^|]+)\|", PAGE)
+    return max(map(float, re.findall(r"([\d.]+) ms", row)))
+
+
+def test_memory_is_what_was_measured_and_room_beside_it(cluster: Build) -> None:
+    assert MEASURED.keys() == {"ingest", "spotter", "recognizer"}
+    for name, measured in MEASURED.items():
+        [workload] = [workload for workload in cluster.services if workload.name == name]
+        resources = workload.container["resources"]
+        assert quantity(resources["requests"]["memory"]) >= int(measured) * 2**20
+        assert quantity(resources["limits"]["memory"]) >= 2 * int(measured) * 2**20
+
+
+def test_cores_are_what_the_cameras_need(cluster: Build) -> None:
+    if cluster.name not in ("research-room", "institute"):
+        pytest.skip(f"{cluster.name} is not sized for its cameras")
+    cores = {w.name: quantity(w.container["resources"]["requests"]["cpu"]) for w in cluster.services}
+    most = {w.name: cluster.most(w) for w in cluster.services}
+    [data] = [o["data"] for o in cluster.all("ConfigMap") if "cameras.yaml" in o["data"]]
+    cameras = len(yaml.safe_load(data["cameras.yaml"])["cameras"])
+    assert math.ceil(cameras / most["ingest"]) * FPS * milliseconds("ingest, a frame") / 1000 <= cores["ingest"]
+    assert cameras * FACES * FPS * milliseconds("spotter, a face frame") / 1000 <= most["spotter"] * cores["spotter"]
+
+
+def test_no_more_spotters_than_partitions(cluster: Build) -> None:
+    [job] = [workload for workload in cluster.workloads if workload.kind == "Job"] or [None]
+    if job is None:
+        partitions = cluster.one("KafkaTopic", wire.FACE_FRAMES.name)["spec"]["partitions"]
+    else:
+        words = job.container["args"]
+        partitions = int(words[words.index("--partitions") + 1])
+    for name in ("spotter", "recognizer"):
+        [workload] = [workload for workload in cluster.services if workload.name == name]
+        assert 1 <= cluster.most(workload) <= partitions
 
 
 def test_the_gpu_image_is_asked_for_a_gpu(cluster: Build) -> None:

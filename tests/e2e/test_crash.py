@@ -1,7 +1,7 @@
 """Spotter and recognizer killed in mid-stream, spotters that come and go: what is found is what it would have been."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,6 @@ CAMERAS = ("left", "right")
 @pytest.fixture(scope="module")
 def clip(talking_face: Path) -> list[frame_pb2.FaceFrame]:
     return planted(face_frames(talking_face))
-
-
-@pytest.fixture
-def installation(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Installation]:
-    installation = Installation(kafka_bootstrap, topic_prefix, "s")
-    yield installation
-    installation.outbox.close()
 
 
 def ids(messages: Iterable[Any]) -> Counter[str]:

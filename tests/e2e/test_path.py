@@ -25,9 +25,8 @@ def video(talking_face: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def installation(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Installation]:
-    installation = Installation(kafka_bootstrap, topic_prefix, "local")
-    yield installation
-    installation.outbox.close()
+    with Installation(kafka_bootstrap, topic_prefix, "local") as installation:
+        yield installation
 
 
 def test_one_process_and_kafka_agree(video: Path, installation: Installation, redis_url: str, tmp_path: Path) -> None:

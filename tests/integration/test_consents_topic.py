@@ -1,7 +1,5 @@
 """Consents on a real Kafka: garbage between them stops nothing and ends in the dead letters, each record once."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from microex.v1 import consent_pb2, dead_letter_pb2
@@ -10,13 +8,6 @@ from services.common.consent import ConsentWatch
 from tests.support.topics import Installation, decoded
 
 ACTIVE, WITHDRAWN = consent_pb2.Consent.STATE_ACTIVE, consent_pb2.Consent.STATE_WITHDRAWN
-
-
-@pytest.fixture
-def installation(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Installation]:
-    installation = Installation(kafka_bootstrap, topic_prefix)
-    yield installation
-    installation.outbox.close()
 
 
 @pytest.fixture

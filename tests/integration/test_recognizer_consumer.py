@@ -26,9 +26,8 @@ LAG = "microex_recognizer_lag_messages"
 
 @pytest.fixture
 def installation(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Installation]:
-    installation = Installation(kafka_bootstrap, topic_prefix, "s", partitions=1)
-    yield installation
-    installation.outbox.close()
+    with Installation(kafka_bootstrap, topic_prefix, "s", partitions=1) as installation:
+        yield installation
 
 
 class HeldOutbox:

@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from microex.v1 import consent_pb2, dead_letter_pb2, graph_pb2, window_pb2
 from services.common import wire
 from services.common.ids import stream_key
 from services.common.kafka import make_consumer, topic_name
-from tests.support.services import Service, run
+from tests.support.services import Service, microex_with, run
 from tests.support.topics import Installation, decoded
 from tests.unit.recognizer.factories import window
 
@@ -21,11 +20,10 @@ WINDOWS = "microex_recognizer_windows_total"
 
 
 @pytest.fixture
-def installation(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Installation]:
-    installation = Installation(kafka_bootstrap, topic_prefix, "s")
+def installation(installation: Installation) -> Installation:
+    """For a recognizer that takes a free port and little of the machine."""
     installation.env |= {"MICROEX_GRPC_PORT": "0", "MICROEX_TORCH_THREADS": "1"}
-    yield installation
-    installation.outbox.close()
+    return installation
 
 
 def publish(installation: Installation, windows: list[window_pb2.ApexWindow]) -> None:
@@ -143,7 +141,9 @@ def test_a_withdrawn_session_is_discarded(installation: Installation) -> None:
 def test_repeats_come_from_the_cache(installation: Installation, redis_url: str) -> None:
     sent = [window(i, session="cached") for i in range(5)]
     installation.consent("cached", consent_pb2.Consent.STATE_ACTIVE)
-    with Service("recognizer", env=installation.env | {"MICROEX_REDIS_URL": redis_url}) as service:
+    patient = microex_with("services.recognizer.cache", TIMEOUT_S=30.0)  # else what is found depends on the machine
+    env = installation.env | {"MICROEX_REDIS_URL": redis_url}
+    with Service("recognizer", env=env, command=patient) as service:
         publish(installation, sent)
         service.until(lambda: service.total(WINDOWS, outcome="published") == 5)
         publish(installation, sent)

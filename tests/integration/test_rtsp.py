@@ -6,7 +6,6 @@ What it publishes of the live source goes through a spotter too, so that the sec
 import json
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -74,13 +73,6 @@ def needs_rtsp() -> None:
         missing = 1
     if missing:
         pytest.skip("GstRtspServer is missing: apt install gir1.2-gst-rtsp-server-1.0 python3-gi")
-
-
-@pytest.fixture
-def installation(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Installation]:
-    installation = Installation(kafka_bootstrap, topic_prefix, "s")
-    yield installation
-    installation.outbox.close()
 
 
 @pytest.fixture(scope="module")

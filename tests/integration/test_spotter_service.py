@@ -1,6 +1,5 @@
 """The spotter as a process on a real Kafka: garbage stops nothing, withdrawn consent stops at once."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,6 @@ from tests.support.topics import Installation, decoded
 @pytest.fixture(scope="module")
 def clip(talking_face: Path) -> list[frame_pb2.FaceFrame]:
     return face_frames(talking_face)
-
-
-@pytest.fixture
-def installation(kafka_bootstrap: str, topic_prefix: str) -> Iterator[Installation]:
-    installation = Installation(kafka_bootstrap, topic_prefix, "s")
-    yield installation
-    installation.outbox.close()
 
 
 def test_a_thousand_malformed_records_stop_nothing(clip: list[frame_pb2.FaceFrame], installation: Installation) -> None:

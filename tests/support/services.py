@@ -18,6 +18,12 @@ from prometheus_client.parser import text_string_to_metric_families
 MICROEX = [sys.executable, "-m", "services.cli"]
 
 
+def microex_with(module: str, **values: object) -> list[str]:
+    """The command `microex` in which constants of a module are others."""
+    changes = "\n".join(f"changed.{name} = {value!r}" for name, value in values.items())
+    return [sys.executable, "-c", f"import {module} as changed\n{changes}\nfrom services.cli import main\nmain()"]
+
+
 class Service:
     """One `microex …` process with JSON logs; a context manager that never leaves it behind."""
 
@@ -44,7 +50,7 @@ class Service:
         with self._news:
             self._news.notify_all()
 
-    def await_event(self, found: Callable[[dict[str, Any]], bool] | str, timeout_s: float = 60.0) -> dict[str, Any]:
+    def await_event(self, found: Callable[[dict[str, Any]], bool] | str, timeout_s: float = 180.0) -> dict[str, Any]:
         """The first log line that is `found` (or whose event is that text); fails with the whole log otherwise."""
         match = (lambda e: e.get("event") == found) if isinstance(found, str) else found
         with self._news:
@@ -80,7 +86,7 @@ class Service:
         wanted = set(labels.items())
         return sum(value for (n, ls), value in self.metrics().items() if n == name and wanted <= ls)
 
-    def until(self, holds: Callable[[], object], timeout_s: float = 120.0) -> None:
+    def until(self, holds: Callable[[], object], timeout_s: float = 180.0) -> None:
         """Wait for something about the running service; fails with its log when it ends or takes longer."""
         deadline = time.monotonic() + timeout_s
         while not self._answers(holds):

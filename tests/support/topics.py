@@ -15,7 +15,7 @@ from services.common.settings import KafkaSettings
 
 
 class Installation:
-    """Topics under a prefix of their own, with consent for the sessions named."""
+    """Topics under a prefix of their own, with consent for the sessions named; a context manager."""
 
     def __init__(self, bootstrap: str, prefix: str, *sessions: str, partitions: int = 3) -> None:
         self.env = {"MICROEX_KAFKA_BOOTSTRAP_SERVERS": bootstrap, "MICROEX_TOPIC_PREFIX": prefix}
@@ -24,6 +24,12 @@ class Installation:
         self.outbox = Outbox(self.settings)
         for session in sessions:
             self.consent(session, consent_pb2.Consent.STATE_ACTIVE)
+
+    def __enter__(self) -> "Installation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.outbox.close()
 
     def consent(self, session: str, state: consent_pb2.Consent.State) -> None:
         """Record consent or its withdrawal; returns when Kafka has it."""
