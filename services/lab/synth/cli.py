@@ -45,7 +45,8 @@ def _shared(function: F) -> F:
             "folder",
             type=click.Path(path_type=Path),
             help="Folder of pictures: "
-            "a neutral face in each, named after its identity. [default: one public-domain portrait]",
+            "a neutral face in each, named after its identity; or one that holds them in `neutral`. "
+            "[default: one public-domain portrait]",
         ),
         click.option(
             "--split",

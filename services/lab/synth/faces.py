@@ -22,6 +22,7 @@ from services.motion.convention import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 Split = Literal["train", "test", "all"]
 
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp")
+NEUTRAL: Final = "neutral"
 TEST_SHARE: Final = 0.25
 """Share of identities that are kept for testing."""
 
@@ -43,13 +44,16 @@ class Still:
 def load(folder: Path | None, split: Split = "all", test: Sequence[str] = ()) -> list[Still]:
     """The faces of a folder, by identity; without a folder, the one of the demonstration, whatever the split.
 
+    Pictures lie in the folder or, as the London set is laid out, in its folder `neutral`.
     test: identities for testing; none: every identity's hash decides. Raises Fatal when there are no faces to be had,
     and Poison for a picture in which none is found."""
     if folder is None:
         return [_still(demo_picture())]
     if not folder.is_dir():
         raise Fatal("the folder of faces does not exist", folder=str(folder))
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    neutral = folder / NEUTRAL
+    pictures = (neutral if neutral.is_dir() else folder).iterdir()
+    paths = sorted(path for path in pictures if path.suffix.lower() in PICTURES)
     chosen = [path for path in paths if split == "all" or (split == "test") == is_test(path.stem, test)]
     if not chosen:
         raise Fatal("the folder holds no pictures of faces for this split", folder=str(folder), split=split,

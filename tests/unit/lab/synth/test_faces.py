@@ -28,6 +28,13 @@ def test_a_folder_is_split(tmp_path: Path, portrait: Still) -> None:
     assert [still.identity for still in faces.load(tmp_path)] == ["anna", "ben"]
 
 
+def test_a_folder_beside_others_is_found(tmp_path: Path, portrait: Still) -> None:
+    for name in ("neutral", "smiling"):
+        (tmp_path / name).mkdir()
+        cv2.imwrite(str(tmp_path / name / f"{name[0]}.png"), portrait.picture)
+    assert [still.identity for still in faces.load(tmp_path)] == ["n"]
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="does not exist"):
         faces.load(tmp_path / "nowhere")
