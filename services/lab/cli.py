@@ -228,15 +228,20 @@ def _workers(settings: ModelSettings) -> int:
 
 @contextmanager
 def _bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar for each thing that is done, on a terminal; call it with name, steps done, steps in all."""
+    """A progress bar for each thing that is done, elsewhere than on a terminal a line for each tenth of it; call it with
+    name, steps done, steps in all."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, Any] = {}
+    tenths: dict[str, int] = {}
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
 
         def step(name: str, done: int, total: int) -> None:
             if name not in tasks:
                 tasks[name] = bar.add_task(name)
             bar.update(tasks[name], completed=done, total=total)
+            if not console.is_terminal and (tenth := 10 * done // total) > tenths.get(name, 0):
+                tenths[name] = tenth
+                click.echo(f"{name}: {done} of {total}", err=True)
 
         yield step
