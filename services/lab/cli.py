@@ -228,8 +228,8 @@ def _workers(settings: ModelSettings) -> int:
 
 @contextmanager
 def _bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar for each thing that is done, elsewhere than on a terminal a line for each tenth of it; call it with
-    name, steps done, steps in all."""
+    """A progress bar for each thing that is done, elsewhere than on a terminal a line for each tenth of it; call it
+    with name, steps done, steps in all."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, Any] = {}
