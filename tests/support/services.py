@@ -113,7 +113,7 @@ class Service:
         self.process.send_signal(signal.SIGTERM)
         return self.wait(timeout_s)
 
-    def wait(self, timeout_s: float = 120.0) -> int:
+    def wait(self, timeout_s: float = 240.0) -> int:
         """Wait for its own end; the exit code."""
         code = self.process.wait(timeout_s)
         self._reader.join(5)
