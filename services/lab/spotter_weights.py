@@ -56,7 +56,8 @@ def is_expression(verdict: Verdict, micros: Sequence[Span]) -> bool:
     """Whether the interval placed around a candidate matches one of the micro-expressions."""
     assert verdict.seen is not None
     start_s, seen = verdict.apex_us / 1e6, verdict.seen
-    span = Span(start_s + seen.onset_s, start_s + seen.offset_s)
+    frame_s = float(np.median(np.diff(seen.times)))  # the last one counts whole, as in labels
+    span = Span(start_s + seen.onset_s, start_s + seen.offset_s + frame_s)
     return any(span.iou(micro) >= IOU for micro in micros)
 
 

@@ -22,7 +22,7 @@ SAMPLES: Final = 5
 SAMPLE_SIDE: Final = 0.22
 """Side of that square, outer-eye distances: smaller than a patch of the tensor, so that brows stay free of lids."""
 
-WINDOW: Final = (11, 11)
+WINDOW: Final = (13, 13)
 """Pixels around a point that are followed with it."""
 
 STOP: Final = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 0.01)
@@ -77,7 +77,7 @@ class Anchors:
 
     def __init__(self, landmarks: NDArray[np.float32]) -> None:
         """landmarks: [478, 2] float32, crop pixels."""
-        self.points = places(landmarks)  # [N, 2]
+        self.points = np.concatenate([roi_centres(landmarks), landmarks[list(STABLE)]])  # [N, 2]
         self._design = design((self.points.astype(np.float64) - EYE_CENTRE) / EYE_DISTANCE_PX)  # [N, 2, 6]
         self._flat = self._design.reshape(-1, 6)
         self._normal = np.empty((len(self.points), 42))  # of the least squares: each point's Gram matrix, and its pull
@@ -107,28 +107,20 @@ class Anchors:
 
 class Tracker(Anchors):
     """Follows the points of one crop into others, each with the skin around it (Lucas & Kanade, "An iterative image
-    registration technique", IJCAI 1981), beginning where landmarks say that they are. Cheap, and faithful to a tenth of
-    a pixel where skin has texture."""
+    registration technique", IJCAI 1981). Cheap, and faithful to a tenth of a pixel where skin has texture."""
 
     def __init__(self, picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> None:
         """picture: [CROP_PX, CROP_PX] uint8, evenly lit (`flow.evenly_lit`), as are those that it is followed into."""
         super().__init__(landmarks)
-        self._picture = picture
+        self._picture, self._from = picture, np.ascontiguousarray(self.points[:, None])
 
-    def __call__(self, picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Displacement:
-        """picture, landmarks: as for the constructor."""
+    def __call__(self, picture: NDArray[np.uint8]) -> Displacement:
+        """picture: as for the constructor."""
         to, _, error = cv2.calcOpticalFlowPyrLK(
-            self._picture,
-            picture,
-            self.points,
-            places(landmarks),
-            winSize=WINDOW,
-            maxLevel=0,
-            criteria=STOP,
-            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-        )
-        moved = (to - self.points).astype(np.float64) / EYE_DISTANCE_PX
-        return self.displacement(moved, np.asarray(error[: len(ROIS), 0], np.float32))
+            self._picture, picture, self._from, None, winSize=WINDOW, maxLevel=1, criteria=STOP
+        )  # type: ignore[call-overload]  # the stubs forget that None is allowed
+        moved = (to - self._from)[:, 0].astype(np.float64) / EYE_DISTANCE_PX
+        return self.displacement(moved, error[: len(ROIS), 0])
 
 
 class Sampler(Anchors):
@@ -146,14 +138,6 @@ class Sampler(Anchors):
         """field: [CROP_PX, CROP_PX, 2] pixels, motion from this sampler's crop to another."""
         moved = field.reshape(-1, 2).take(self._pixels, axis=0).mean(axis=1, dtype=np.float64) / EYE_DISTANCE_PX
         return self.displacement(moved, np.zeros(len(ROIS), np.float32))
-
-
-def places(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[N, 2]: the ROIs' centres and the stable points; landmarks [478, 2], in any unit."""
-    return np.concatenate([roi_centres(landmarks), landmarks[_STABLE]])
-
-
-_STABLE: Final = list(STABLE)
 
 
 def design(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -68,17 +68,12 @@ def _pixels(shape: tuple[int, ...]) -> Field:
     return np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), -1).astype(np.float32)
 
 
-def light(picture: Image) -> Image:
-    """The mean over EVEN_PX around each pixel. picture: [H, W] uint8; returns the same shape and type."""
-    return np.asarray(cv2.blur(picture, (EVEN_PX, EVEN_PX)), np.uint8)
+def evenly_lit(picture: Image) -> Image:
+    """Brightness relative to its mean over EVEN_PX around, percent, so that lamps and shadows move nothing.
 
-
-def evenly_lit(picture: Image, mean: Image | None = None) -> Image:
-    """Brightness relative to its mean around, percent, so that lamps and shadows move nothing.
-
-    picture: [H, W] uint8; mean: its `light` where that is known; returns the same shape and type.
+    picture: [H, W] uint8; returns the same shape and type.
     """
-    return np.asarray(cv2.divide(picture, light(picture) if mean is None else mean, scale=100), np.uint8)
+    return np.asarray(cv2.divide(picture, cv2.blur(picture, (EVEN_PX, EVEN_PX)), scale=100), np.uint8)
 
 
 def strain(field: Field) -> Field:

@@ -62,18 +62,16 @@ class Constants:
     # Judgement.
     steady_s: float = 0.07
     """Positions are averaged over this long before they are judged."""
-    likely: float = 0.3
-    """A brief candidate of this likelihood is an expression, …"""
-    brief_likeness: float = 0.8
-    """… if action units explain this share (a cosine) of what is more than noise: generated videos, which likelihoods
-    rest on, know fewer ways to move a face than people do."""
+    likely: float = 0.25
+    """A brief candidate of this likelihood is an expression."""
     shared: float = 0.2
     """Of what overlaps an expression by more (intersection over union), only the first is published."""
     long_score: float = 12.0
     """What does not come back at once is one when action units explain a movement of this many standard deviations of
     its channels' noise, …"""
     likeness: float = 0.7
-    """… this share of it, …"""
+    """… this share (a cosine) of what is more than noise, which brief ones must reach too: generated videos, which
+    likelihoods rest on, know fewer ways to move a face than people do, …"""
     long_amplitude: float = 0.012
     """… and some ROI moves by this much, outer-eye distances."""
     alone_s: float = 0.6

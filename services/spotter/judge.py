@@ -70,7 +70,7 @@ def _doubt(seen: Seen, chance: float) -> Reason | None:
     """Of one that is soon over."""
     if chance < C.likely:
         return _meanwhile(seen) or spoke_against(seen.measures)
-    return _meanwhile(seen) or "shape" if seen.measures.likeness < C.brief_likeness else None
+    return _meanwhile(seen) or "shape" if seen.measures.likeness < C.likeness else None
 
 
 def _meanwhile(seen: Seen) -> Reason | None:

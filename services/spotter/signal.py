@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.displacement import Tracker
-from services.motion.flow import Image, evenly_lit, light
+from services.motion.flow import Image, evenly_lit
 from services.motion.rois import REGIONS, ROI_INDEX, ROIS
 from services.motion.templates import FLAT
 from services.spotter.blink import LID_WEIGHTS, LIDS, take_out_blink
@@ -35,9 +35,6 @@ have ended just before it began."""
 
 BASELINE_ROWS: Final = 25
 """Rows that a median is taken of: enough, and the same work at any frame rate."""
-
-THUMB: Final = slice(4, None, 8)
-"""Rows and columns of a crop's light that make its thumbnail."""
 
 REGION_MEAN: Final = np.array(
     [[1 / len(names) if roi.name in names else 0 for roi in ROIS] for names in REGIONS.values()], np.float32
@@ -61,9 +58,9 @@ class Signal:
         if self._reference is None or face.time_us // _GRID_US != int(rows.times[-1]) // _GRID_US:
             self._change_reference(face)
         assert self._reference is not None
-        mean = light(face.picture)
-        moved = self._reference(evenly_lit(face.picture, mean), face.landmarks)
-        row = rows.append(face.time_us, Kept(face.jpeg, face.landmarks, mean[THUMB, THUMB].reshape(-1)))
+        moved = self._reference(evenly_lit(face.picture))
+        thumb = np.asarray(cv2.resize(face.picture, (16, 16), interpolation=cv2.INTER_AREA).reshape(-1), np.uint8)
+        row = rows.append(face.time_us, Kept(face.jpeg, face.landmarks, thumb))
         row["index"], row["position"], row["misfit"] = face.index, moved.rois, moved.misfit
         row["position"][LIDS] = LID_WEIGHTS @ face.landmarks
         row["opening"], row["turn"] = face.opening, face.turn
@@ -96,9 +93,9 @@ class Signal:
         if window.start < window.stop:
             kept = _typical(self._rows.kept[window])
             landmarks = kept[0].landmarks
-            picture = _median([evenly_lit(_decoded(each.jpeg)) for each in kept], [each.landmarks for each in kept])
+            picture = _median([evenly_lit(_decoded(each.jpeg)) for each in kept], landmarks)
         if self._reference is not None and len(self._rows):
-            moved = self._reference(picture, landmarks)
+            moved = self._reference(picture)
             self._rows.table["position"][:, ~LIDS] -= moved.rois[~LIDS]
             self._rows.table["shift"] -= moved.head[2:4].astype(np.float32)
         self._reference = Tracker(picture, landmarks)
@@ -138,17 +135,15 @@ def _typical(kept: list[Kept]) -> list[Kept]:
     return [kept[at] for at in np.abs(thumbs - middle).sum(1).argsort(kind="stable")[:3]]
 
 
-def _median(pictures: list[Image], landmarks: list[NDArray[np.float32]]) -> Image:
+def _median(pictures: list[Image], landmarks: NDArray[np.float32]) -> Image:
     """The median of three pictures, aligned to the first; of fewer, the first."""
     if len(pictures) < 3:
         return pictures[0]
-    first, tracker = pictures[0], Tracker(pictures[0], landmarks[0])
+    first, tracker = pictures[0], Tracker(pictures[0], landmarks)
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     second, third = (
-        cv2.warpAffine(
-            each, tracker(each, points).similarity(), each.shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE
-        )
-        for each, points in zip(pictures[1:], landmarks[1:], strict=True)
+        cv2.warpAffine(each, tracker(each).similarity(), each.shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
+        for each in pictures[1:]
     )
     return np.maximum(np.minimum(first, second), np.minimum(np.maximum(first, second), third))
 

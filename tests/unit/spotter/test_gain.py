@@ -47,12 +47,9 @@ def test_the_tensor_shows_the_true_size_of_small_motions(neutral: frame_pb2.Face
 def test_points_follow_most_of_small_motions(neutral: frame_pb2.FaceFrame, region: str) -> None:
     """Lids are told by landmarks instead; the root of the nose tells how the head moved."""
     picture, roi = evenly_lit(picture_of(neutral)), ROI_INDEX[REGIONS[region][0]]
-    landmarks = landmarks_of(neutral)
-    tracker = Tracker(picture, landmarks)
+    tracker = Tracker(picture, landmarks_of(neutral))
     gains = []
     for shift in SHIFTS:
         moved = warp(picture_of(neutral), bumps([(tracker.points[roi], shift.astype(np.float32), 10.0)]))
-        gains.append(
-            float(tracker(evenly_lit(stored(moved)), landmarks).rois[roi] @ shift * EYE_DISTANCE_PX / (shift @ shift))
-        )
+        gains.append(float(tracker(evenly_lit(stored(moved))).rois[roi] @ shift * EYE_DISTANCE_PX / (shift @ shift)))
     assert 0.5 <= np.median(gains) <= 1.1, f"gain of each shift: {np.round(gains, 2)}"

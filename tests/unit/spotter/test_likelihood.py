@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from services.lab.spotter_weights import fit, source
+from services.spotter.constants import CONSTANTS
 from services.spotter.likelihood import FOR, features, likelihood, spoke_against
 from services.spotter.measures import Measures
 from services.spotter.weights import TYPICAL, WEIGHTS
@@ -28,7 +29,7 @@ def test_a_plain_expression_is_likely_and_a_faint_or_restless_one_less_so() -> N
     usual = likelihood(USUAL)
     assert usual > 0.8
     assert likelihood(replace(USUAL, score=3.0)) < usual
-    assert likelihood(replace(USUAL, fit=0.0, restless=1.0)) < 0.3
+    assert likelihood(replace(USUAL, fit=0.0, restless=1.0, alone=0.3)) < CONSTANTS.likely < usual
 
 
 def test_what_spoke_against_it_is_named() -> None:
