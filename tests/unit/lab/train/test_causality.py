@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 import torch
 
 from services.lab.causality import effects
@@ -12,7 +11,6 @@ from services.lab.targets import of_generated
 from services.recognizer import weights
 
 
-@pytest.mark.skipif(not weights.SHIPPED.exists(), reason="no trained weights ship")
 def test_hiding_what_is_called_important_changes_more(record_property: Callable[[str, object], None]) -> None:
     """On a motion style that training never saw."""
     network = weights.load(None).network()
