@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.lab import baselines, train
+from services.lab import baselines, cli, train
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +13,5 @@ def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "STEPS", 5)
     monkeypatch.setattr(train, "SEEDS", 1)
     monkeypatch.setattr(train, "SCRATCH", replace(train.SCRATCH, steps=30, batch=16, rate=2e-3, warmup=3))
+    monkeypatch.setattr(train, "FINE", replace(train.FINE, steps=10, batch=16, warmup=1))
+    monkeypatch.setattr(cli, "_workers", lambda _: 1)  # others would not know of this

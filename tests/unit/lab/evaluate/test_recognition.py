@@ -21,7 +21,7 @@ from tests.unit.lab.evaluate.flow_set import write_set
 
 
 def run(*words: object) -> Result:
-    return CliRunner().invoke(evaluate, ["recognition", "--workers", "1", *map(str, words)], catch_exceptions=False)
+    return CliRunner().invoke(evaluate, ["recognition", *map(str, words)], catch_exceptions=False)
 
 
 def test_a_loso_report_says_what_happened(tmp_path: Path) -> None:
