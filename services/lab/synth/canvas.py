@@ -34,15 +34,12 @@ _MIDDLE: Final = np.array([0.0, 0.35])
 class Corruption:
     """How hard. Sizes are standard deviations or upper ends of what is drawn for each clip; 1 is what training uses."""
 
-    place: float = 0.06
+    place: float = 0.05
     """How far a smooth random warp moves where AUs act, outer-eye distances."""
-    own_place: float = 0.05
+    own_place: float = 0.025
     """… and each AU for itself."""
-    gain: float = 0.4
+    gain: float = 0.25
     """Of the logarithm of each AU's gain on each side."""
-    turn: float = 0.35
-    """Of the angle by which each AU moves otherwise than the style says, radians: styles differ in that, and so do
-    people."""
     timing: float = 0.3
     """Onset and apex are off by up to this part of the rise."""
     begun: float = 0.15
@@ -68,7 +65,7 @@ class Corruption:
 HARD: Final = Corruption()
 HARDER: Final = Corruption(noise=0.7, residue=1.5, stray=0.4)
 """For flow images: nobody took the head's motion out of them, nor hair and background off them."""
-CLEAN: Final = Corruption(*[0.0] * 14)
+CLEAN: Final = Corruption(*[0.0] * 13)
 
 
 class Canvas:
@@ -114,14 +111,10 @@ class Canvas:
         common = self.grid + self._warp(rng, by.place)
         moved, come = [], []
         for a in (AU_INDEX[au] for au in expression.drawn.aus):
-            place = common + self._warp(rng, by.own_place)
-            stretch = np.exp(rng.normal(0, 0.5 * by.gain, 2))
+            place = common + (rng.normal(0, 1, 2) * by.own_place / self.pitch).astype(np.float32)
+            stretch = np.exp(rng.normal(0, 0.5 * by.gain, 2))  # turns its direction a little
             gain = np.exp(rng.normal(0, by.gain, 2))
-            angle = rng.normal(0, by.turn)
-            other = np.diag(stretch) @ _rotation(angle), np.diag(stretch) @ _rotation(-angle)  # alike, mirrored
-            sides = np.concatenate(
-                [basis[a, side] @ (gain[side] * other[side]).T.astype(np.float32) for side in (0, 1)], -1
-            )
+            sides = np.concatenate([basis[a, side] * (gain[side] * stretch).astype(np.float32) for side in (0, 1)], -1)
             moved.append(sample(sides, place, border=cv2.BORDER_CONSTANT))
             come.append(came[:, a])  # [k, 2]
         together: Single = np.concatenate(moved, -1)
@@ -200,10 +193,6 @@ class Canvas:
         up = _up(4, self.side)
         control = rng.normal(0, size / self.pitch, (2, 4, 4)).astype(np.float32)
         return np.asarray((up @ control @ up.T).transpose(1, 2, 0), np.float32)
-
-
-def _rotation(angle: float) -> Array:
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
 @cache
