@@ -7,7 +7,6 @@ a training resumed. A step sees flow images (one frame, no scale) or clips, neve
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import cv2
@@ -17,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from services.common.errors import Fatal
 from services.lab.loop import seed_of
 from services.lab.recipe import Recipe
-from services.lab.synth import clips, direct, faces, flow_images, measured, spotted, tracks, videos
+from services.lab.synth import clips, direct, faces, flow_images, measured, spotted, tracks
 from services.lab.synth.batch import Clips, join
 from services.lab.synth.faces import Still
 from services.lab.synth.render import sheets_of
@@ -41,11 +40,6 @@ Pools = Mapping[Kind, Sequence[Clips]]
 
 _SEEDS: Final = ("direct", "validation", "measured", "spotted", "batches")
 """What chance is drawn for, each apart."""
-
-SCENE_S: Final = 30.0
-SCENE_PX: Final = (640, 480)
-SCENE_FPS: Final = (25.0, 30.0, 60.0)
-"""Of scenes that the spotter is given."""
 
 _CHUNK: Final = 24
 """Clips made at a time; those measured on faces, of one face."""
@@ -72,8 +66,7 @@ class _Chunks(Dataset[Clips]):
             return flow_images.measured_clips(rng, _CHUNK, still, mover, STYLE, strength)
         if self._way == "measured":
             return measured.clips(rng, _CHUNK, [still], {still.identity: mover}, STYLE, strength)
-        fps = float(rng.choice(SCENE_FPS))
-        return spotted.clips(videos.scene(rng, still, mover, SCENE_PX, fps, SCENE_S, strength), still.identity, STYLE)
+        return spotted.scene_clips(rng, still, mover, STYLE, strength)
 
 
 def pool(kind: Kind, way: Way, count: int, seed: int, stills: Sequence[Still], workers: int) -> Iterator[Clips]:
@@ -129,11 +122,6 @@ def _balanced(stored: Clips) -> Clips:
     most = max(map(len, by_class))
     return stored if all(len(each) == most for each in by_class) else join([stored[np.resize(each, most)]
                                                                             for each in by_class])  # fmt: skip
-
-
-def load_faces(folder: Path) -> list[Still]:
-    """The training identities of a folder of faces, those for choosing thresholds among them."""
-    return faces.load(folder, "train")
 
 
 def default_workers() -> int:

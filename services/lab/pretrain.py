@@ -24,7 +24,7 @@ from services.lab import generated, metrics
 from services.lab.generated import Kind, Pools, Way
 from services.lab.loop import Loop
 from services.lab.recipe import Recipe
-from services.lab.synth import clips
+from services.lab.synth import clips, faces
 from services.lab.synth.batch import Clips, join
 from services.lab.synth.faces import Still
 from services.lab.targets import Batch
@@ -138,7 +138,7 @@ def _load(loop: Loop, task: Task) -> float:
 
 def pools(task: Task, progress: Progress) -> tuple[Pools, Pools]:
     """What to train on and what to choose thresholds on; made now, or by the training that goes on here."""
-    stills = generated.load_faces(task.faces) if task.faces else []
+    stills = faces.load(task.faces, "train") if task.faces else []
     stored = [clips.load([path]) for path in task.stored]
     recipe = task.recipe
     sizes: dict[Kind, tuple[int, int]] = {

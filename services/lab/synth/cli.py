@@ -22,8 +22,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 Way = Literal["direct", "measured", "spotted", "images"]
 WAYS: tuple[Way, ...] = ("direct", "measured", "spotted", "images")
 
-SPOTTED_S = 30.0
-"""Length of a scene that the spotter is given, seconds."""
 BARREN = 10
 """Scenes in a row without a window, after which it is given up."""
 
@@ -233,8 +231,7 @@ def _part(
     mover = Mover(sheets_of(still), style)
     if way == "measured":
         return measured.clips(rng, count, [still], {still.identity: mover}, style, _strengths(shared), algorithms)
-    shown = videos.scene(rng, still, mover, (640, 480), float(rng.choice([25, 30, 60])), SPOTTED_S, _strengths(shared))
-    return spotted.clips(shown, still.identity, style)
+    return spotted.scene_clips(rng, still, mover, style, _strengths(shared))
 
 
 @synth.command("flow-images")

@@ -8,9 +8,12 @@ import numpy as np
 from microex.v1 import stream_pb2, window_pb2
 from services.common.settings import LandmarkSettings
 from services.ingest.core import Captured, Ingest
+from services.lab.synth import tracks, videos
 from services.lab.synth.batch import Clips
 from services.lab.synth.combos import Drawn
-from services.lab.synth.scene import Scene
+from services.lab.synth.faces import Still
+from services.lab.synth.scene import Mover, Scene
+from services.lab.synth.styles import Style
 from services.lab.synth.timing import FRAMES
 from services.motion.aus import AU_INDEX, AUS
 from services.motion.rois import PATCH, ROIS
@@ -20,6 +23,20 @@ from services.spotter.core import Spotter
 MATCH_IOU: Final = 0.3
 """A window shows the expression that it shares this much of its time with; what it shares less with is another
 thing."""
+
+
+SCENE_S: Final = 30.0
+SCENE_PX: Final = (640, 480)
+SCENE_FPS: Final = (25, 30, 60)
+"""Of scenes that are made for the spotter."""
+
+
+def scene_clips(
+    rng: np.random.Generator, still: Still, mover: Mover, style: Style, strength: tracks.Strengths
+) -> Clips:
+    """As `clips`, of a scene that is made for it."""
+    fps = float(rng.choice(SCENE_FPS))
+    return clips(videos.scene(rng, still, mover, SCENE_PX, fps, SCENE_S, strength), still.identity, style)
 
 
 def clips(shown: Scene, identity: str, style: str) -> Clips:
