@@ -9,11 +9,14 @@ import ssl
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import faust
+from aiokafka.errors import KafkaError
+from faust.exceptions import ConsumerNotStarted
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -30,6 +33,7 @@ from services.spotter.lanes import Lanes
 log = get_logger(__name__)
 
 SERVICE = "spotter"
+LAG_TIMEOUT_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -115,14 +119,29 @@ class Spotting:
                 self._fail(error)
 
     async def housekeeping(self) -> None:
-        """Once a second: streams that fell silent, lag by position."""
+        """Once a second: streams that fell silent, lag by position; while Kafka does not answer, the last word on lag
+        holds."""
         while True:
             await asyncio.sleep(1)
             self.lanes.drop_silent()
-            name = topic_name(self._settings, wire.FACE_FRAMES)
-            for partition, position in self.lanes.taken().items():
-                end = self.app.monitor.tp_end_offsets.get(TP(name, partition), position)
-                metrics.LAG.labels(str(partition)).set(max(0, end - position))
+            if self.joined:
+                with suppress(KafkaError, ConsumerNotStarted, TimeoutError):
+                    async with asyncio.timeout(LAG_TIMEOUT_S):
+                        await self.measure_lag()
+
+    async def measure_lag(self) -> None:
+        """Set the metric of lag for every assigned partition. One that nothing was taken from begins where the group
+        has committed, else at the start: a spotter that hangs before its first record lags too. Raises KafkaError when
+        Kafka does not answer."""
+        lanes, consumer = self.lanes, cast(Any, self.app.consumer)
+        assigned = [tp for tp in consumer.assignment() if tp.topic == self.app.frames.get_topic_name()]
+        first, end = await consumer.earliest_offsets(*assigned), await consumer.highwaters(*assigned)
+        if self.lanes is not lanes:
+            return  # the partitions may be another's by now
+        for tp in assigned:
+            begun = max(first[tp], consumer._committed_offset[tp] or 0)
+            position = lanes.taken().get(tp.partition, begun)
+            metrics.LAG.labels(str(tp.partition)).set(max(0, end[tp] - position))
 
     async def _publish(self, window: window_pb2.ApexWindow, stream: str, trace: bytes | None) -> None:
         headers = wire.headers(window_pb2.ApexWindow, trace)

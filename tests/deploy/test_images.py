@@ -164,6 +164,8 @@ def test_an_image_starts_serves_and_ends(
     with Service(command=command, env=variables | installation.env | here) as service:
         service.until(lambda: service.page("/readyz") == 200)
         assert service.page("/healthz") == 200
+        if image.target.startswith("recognizer"):
+            assert service.total("microex_recognizer_model_info", trained="true") == 1, "the weights are in the package"
         assert service.stop() == 0, service.log()
 
 

@@ -1,11 +1,17 @@
-"""The spotter as a process on a real Kafka: garbage stops nothing, withdrawn consent stops at once."""
+"""The spotter on a real Kafka: garbage stops nothing, withdrawn consent stops at once, one that hangs is seen to."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from microex.v1 import consent_pb2, dead_letter_pb2, frame_pb2
 from services.common import wire
+from services.common.consent import ConsentWatch
+from services.common.settings import SpotterSettings
+from services.spotter.agents import Spotting, serve
+from services.spotter.lanes import Lanes
 from tests.support.services import Service
 from tests.support.streams import face_frames, repeated
 from tests.support.topics import Installation, decoded
@@ -60,3 +66,39 @@ def test_withdrawn_consent_discards_what_comes(clip: list[frame_pb2.FaceFrame], 
         spotter.until(one_more_is_rejected, timeout_s=10)  # the limit that people are promised
         assert spotter.total("microex_spotter_streams") == 0
         assert spotter.stop() == 0
+
+
+def test_one_that_hangs_before_its_first_record_lags(
+    clip: list[frame_pb2.FaceFrame], installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every assigned partition tells its lag, also those that nothing was taken from."""
+    for message in clip[:7]:
+        installation.publish(message)
+    installation.outbox.flush(30)
+
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    def lags() -> list[float | None]:
+        return [REGISTRY.get_sample_value("microex_spotter_lag_messages", {"partition": str(p)}) for p in range(3)]
+
+    async def scenario() -> None:
+        stop, started = asyncio.Event(), asyncio.get_running_loop().create_future()
+        settings = SpotterSettings(**installation.settings.model_dump())
+        consents = ConsentWatch(settings, installation.outbox, "test")
+        running = asyncio.create_task(serve(settings, installation.outbox, consents, stop, started))
+        try:
+            spotting: Spotting = await started
+            async with asyncio.timeout(60):
+                while None in lags():
+                    assert not running.done(), running
+                    await asyncio.sleep(0.1)
+            assert spotting.joined
+            assert spotting.lanes.taken() == {}
+        finally:
+            stop.set()
+            await running
+
+    monkeypatch.setattr(Lanes, "take", hang)
+    asyncio.run(scenario())
+    assert sorted(lag or 0 for lag in lags()) == [0, 0, 7]
