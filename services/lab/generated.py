@@ -19,8 +19,7 @@ from services.lab.recipe import Recipe
 from services.lab.synth import clips, direct, faces, flow_images, measured, spotted, tracks
 from services.lab.synth.batch import Clips, join
 from services.lab.synth.faces import Still
-from services.lab.synth.render import sheets_of
-from services.lab.synth.scene import Mover
+from services.lab.synth.scene import Mover, mover_of
 from services.lab.synth.styles import Style
 from services.lab.targets import Batch, of_generated
 
@@ -60,7 +59,7 @@ class _Chunks(Dataset[Clips]):
         which = index % len(self._stills)
         still = self._stills[which]
         if which not in self._movers:
-            self._movers[which] = Mover(sheets_of(still), STYLE)
+            self._movers[which] = mover_of(still, STYLE)
         mover, strength = self._movers[which], tracks.strengths(float(rng.uniform(0, 1)))
         if self._kind == "images":
             return flow_images.measured_clips(rng, _CHUNK, still, mover, STYLE, strength)

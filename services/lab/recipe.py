@@ -34,7 +34,7 @@ class Augmentation:
 class Recipe:
     """One training. Rates and weights of losses have no unit."""
 
-    steps: int = 5_500
+    steps: int = 4_000
     """Updates of the weights."""
     batch: int = 96
     """Clips of one step."""
@@ -63,19 +63,19 @@ class Recipe:
     dropout: float | None = None
     """Share of features dropped; None: as the network is configured."""
 
-    direct_images: int = 80_000
+    direct_images: int = 40_000
     """Flow images made straight from AU fields."""
-    direct_clips: int = 16_000
+    direct_clips: int = 12_000
     """Clips made straight from AU fields."""
-    measured_images: int = 3_600
+    measured_images: int = 6_000
     """Flow images measured on the faces, where faces are given."""
-    measured_clips: int = 264
+    measured_clips: int = 480
     """Clips measured on the faces, where faces are given."""
-    scenes: int = 16
+    scenes: int = 12
     """Half minutes in which the spotter finds the windows of more such clips."""
     images: float = 0.6
     """Share of steps that see flow images; the others see clips."""
-    measured_share: float = 0.25
+    measured_share: float = 0.5
     """Share of a batch that was measured on faces."""
     validation: int = 2_000
     """Of images, and of clips, straight from AU fields, on which AU thresholds are chosen, beside what was measured on

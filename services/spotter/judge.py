@@ -106,21 +106,20 @@ def _bounds(seen: Seen) -> Reason | None:
 def _placed(seen: Seen, brief: bool) -> Expression | Reason:
     """Its moments, from the curve along its own direction."""
     times, time_us, apex = seen.times, seen.table["time_us"], seen.apex
-    if shape.peak(seen.strength, apex).phase not in ("decayed", "open"):
+    if not 0 < apex < len(times) - 1 or shape.peak(seen.strength, apex).phase not in ("decayed", "open"):
         return "shape"
     frame_s = float(np.median(np.diff(times)))
     first = int(np.searchsorted(times, seen.onset_s + frame_s / 2))
-    onset_us = int(time_us[min(first, apex)])
+    onset_us = int(time_us[min(first, apex - 1)])
     end_s = seen.offset_s - frame_s / 2
     last = int(np.searchsorted(times, end_s, "right")) - 1
-    offset_us = int(time_us[max(last, apex)])
+    offset_us = int(time_us[max(last, apex + 1)])
     if end_s - times[-1] > frame_s:
         offset_us += int((end_s - times[-1]) * SECOND)
     lasts_s = (offset_us - onset_us) / SECOND
     if lasts_s < C.shortest_s - frame_s:
         return "short"
-    at_edge = int(time_us[apex]) in (onset_us, offset_us)
-    if at_edge or (lasts_s <= C.micro_s) != brief:
+    if (lasts_s <= C.micro_s) != brief:
         return "shape"
     near = (times >= seen.onset_s - C.margin_s) & (times <= seen.offset_s + C.margin_s)
     lengths = np.sqrt((seen.moved[near] ** 2).sum(2))  # [n, R]

@@ -77,8 +77,8 @@ class Seen:
 
     table: [n] rows around it; times: [n] seconds from the candidate; apex, onset_s, offset_s: the largest movement as
     a position in them, and where the feet stand; moved: [n, R, 2] away from neutral, outer-eye distances; strength:
-    [n], the movement along the apex's own direction, outer-eye distances. hidden, blinked: whether skin was not found
-    again, or lids were shut.
+    [n], the movement along the apex's own direction, outer-eye distances; lead, noise: [R, 2] the movement at the apex,
+    and what each channel does by itself. hidden, blinked: whether skin was not found again, or lids were shut.
     """
 
     table: Table
@@ -88,6 +88,8 @@ class Seen:
     offset_s: float
     moved: Floats
     strength: Floats
+    lead: Floats
+    noise: Floats
     hidden: bool
     blinked: bool
     measures: Measures
@@ -154,7 +156,9 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap"]:
         light=float(np.ptp(table["brightness"][during]) / table["brightness"][apex]),
         jump=float(np.abs(np.diff(table["shift"][during], axis=0)).max(initial=0)),
     )
-    return Seen(table, times, apex, onset_s, offset_s, away, strength, bool(hidden.any()), blinked, measures)
+    return Seen(
+        table, times, apex, onset_s, offset_s, away, strength, lead, noise, bool(hidden.any()), blinked, measures
+    )
 
 
 def match(lead: Floats, noise: Floats) -> tuple[float, float]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.lab.synth.mesh import canonical
+from services.lab.synth.muscles import PEOPLE
 from services.lab.synth.sampling import sample
 from services.lab.synth.sheets import Sheets, lookup
 from services.lab.synth.styles import Style, fields
@@ -34,12 +35,16 @@ _MIDDLE: Final = np.array([0.0, 0.35])
 class Corruption:
     """How hard. Sizes are standard deviations or upper ends of what is drawn for each clip; 1 is what training uses."""
 
+    people: int = PEOPLE
+    """Of how many people the muscles are; 0: of the average."""
     place: float = 0.05
     """How far a smooth random warp moves where AUs act, outer-eye distances."""
-    own_place: float = 0.025
+    own_place: float = 0.04
     """… and each AU for itself."""
-    gain: float = 0.25
+    gain: float = 0.35
     """Of the logarithm of each AU's gain on each side."""
+    turn: float = 0.25
+    """Of the angle by which each AU moves otherwise than the style says, radians."""
     timing: float = 0.3
     """Onset and apex are off by up to this part of the rise."""
     begun: float = 0.15
@@ -65,7 +70,7 @@ class Corruption:
 HARD: Final = Corruption()
 HARDER: Final = Corruption(noise=0.7, residue=1.5, stray=0.4)
 """For flow images: nobody took the head's motion out of them, nor hair and background off them."""
-CLEAN: Final = Corruption(*[0.0] * 13)
+CLEAN: Final = Corruption(0, *[0.0] * 14)
 
 
 class Canvas:
@@ -86,13 +91,14 @@ class Canvas:
         eyes = (1 - over) * above * inside * (y < 0.4).astype(np.float32)
         self._eyes = np.asarray(cv2.GaussianBlur(eyes, (0, 0), 0.7), np.float32)
         self._closed = self.dense(_sheets().closed().sum(0)).transpose(2, 0, 1)
-        self._aus: dict[Style, Single] = {}
+        self._aus: dict[tuple[Style, int], Single] = {}
 
-    def aus(self, style: Style) -> Single:
-        """[A, 2, side, side, 2] (not planar): every AU on each side at intensity 1."""
-        if style not in self._aus:
-            self._aus[style] = np.stack([[self.dense(side) for side in au] for au in fields(style)])
-        return self._aus[style]
+    def aus(self, style: Style, person: int = 0) -> Single:
+        """[A, 2, side, side, 2] (not planar): every AU on each side at intensity 1; person: as in `fields`."""
+        whose = style, person
+        if whose not in self._aus:
+            self._aus[whose] = np.stack([[self.dense(side) for side in au] for au in fields(style, person)])
+        return self._aus[whose]
 
     def dense(self, moved: Array) -> Single:
         """[side, side, 2]: the motion of displaced landmarks [478, 2] at each point, each on its sheet of skin."""
@@ -106,15 +112,17 @@ class Canvas:
     def muscles(self, rng: np.random.Generator, window: Window, seconds: Array, style: Style, by: Corruption) -> Single:
         """[k, 2, side, side]: what the window's expression does from its onset to k moments, blurred as flow algorithms
         blur."""
-        basis, expression = self.aus(style), window.expression
+        basis, expression = self.aus(style, int(rng.integers(by.people + 1))), window.expression
         came = expression.at(seconds) - expression.at(np.array([window.onset_s]))  # [k, A, 2]
         common = self.grid + self._warp(rng, by.place)
         moved, come = [], []
         for a in (AU_INDEX[au] for au in expression.drawn.aus):
-            place = common + (rng.normal(0, 1, 2) * by.own_place / self.pitch).astype(np.float32)
-            stretch = np.exp(rng.normal(0, 0.5 * by.gain, 2))  # turns its direction a little
-            gain = np.exp(rng.normal(0, by.gain, 2))
-            sides = np.concatenate([basis[a, side] * (gain[side] * stretch).astype(np.float32) for side in (0, 1)], -1)
+            place = common + self._warp(rng, by.own_place)
+            gain, angle = np.exp(rng.normal(0, by.gain, 2)), rng.normal(0, by.turn)
+            turned = _rotation(angle), _rotation(-angle)  # alike, mirrored
+            sides = np.concatenate(
+                [basis[a, side] @ (gain[side] * turned[side]).T.astype(np.float32) for side in (0, 1)], -1
+            )
             moved.append(sample(sides, place, border=cv2.BORDER_CONSTANT))
             come.append(came[:, a])  # [k, 2]
         together: Single = np.concatenate(moved, -1)
@@ -193,6 +201,10 @@ class Canvas:
         up = _up(4, self.side)
         control = rng.normal(0, size / self.pitch, (2, 4, 4)).astype(np.float32)
         return np.asarray((up @ control @ up.T).transpose(1, 2, 0), np.float32)
+
+
+def _rotation(angle: float) -> Array:
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
 @cache

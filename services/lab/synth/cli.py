@@ -14,8 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.common.errors import Fatal
 from services.lab.synth import batch, clips, direct, faces, flow_images, measured, planted, spotted, tracks, videos
 from services.lab.synth.algorithms import ALGORITHMS, Algorithm
-from services.lab.synth.render import sheets_of
-from services.lab.synth.scene import Mover
+from services.lab.synth.scene import mover_of
 from services.lab.synth.styles import STYLES, Style
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -228,7 +227,7 @@ def _part(
     if way == "images":
         return clips.image_clips(rng, count, style)
     still = stills[number % len(stills)]
-    mover = Mover(sheets_of(still), style)
+    mover = mover_of(still, style)
     if way == "measured":
         return measured.clips(rng, count, [still], {still.identity: mover}, style, _strengths(shared), algorithms)
     return spotted.scene_clips(rng, still, mover, style, _strengths(shared))

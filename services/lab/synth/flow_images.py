@@ -19,9 +19,8 @@ from services.lab.synth.batch import Clips
 from services.lab.synth.canvas import HARDER, Array, Canvas, Corruption, Single
 from services.lab.synth.combos import EMOTIONS, Drawn
 from services.lab.synth.faces import Still
-from services.lab.synth.render import sheets_of
 from services.lab.synth.sampling import sample
-from services.lab.synth.scene import Mover
+from services.lab.synth.scene import Mover, mover_of
 from services.lab.synth.sheets import to_face
 from services.lab.synth.styles import Style
 from services.motion.flow import strain
@@ -146,7 +145,7 @@ def write(
     u_test."""
     made: list[tuple[Path, str]] = []
     for number, still in enumerate(stills):
-        mover = Mover(sheets_of(still), style)
+        mover = mover_of(still, style)
         for i in range(per_face):
             rng = np.random.default_rng([seed, number, i])
             label = i % len(EMOTIONS)

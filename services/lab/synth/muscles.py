@@ -6,7 +6,8 @@ a sphincter draws skin towards its centre. Here in frontal projection. Attachmen
 Hager, "Facial Action Coding System" (2002), given for the subject's right; the left is their mirror image.
 """
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -60,12 +61,13 @@ class Pull:
 @dataclass(frozen=True)
 class Ring:
     """A sphincter. centre: (x, y); radii: where it draws most, (x, y); amount: strength of the inward motion along x
-    and y; below: whether only the cheek below the centre moves."""
+    and y; below: whether only the cheek below the centre moves; both: whether one ring serves both sides."""
 
     centre: tuple[float, float]
     radii: tuple[float, float]
     amount: tuple[float, float]
     below: bool = False
+    both: bool = False
 
     def __call__(self, points: Array) -> Array:
         inward = (np.array(self.centre) - points) / self.radii
@@ -136,8 +138,11 @@ MUSCLES: Final[dict[str, tuple[Action, ...]]] = {
         Pull((-0.02, 0.62), (-0.06, 0.86), 60, 0.10, 0.45),  # the lip is pushed up by the chin
     ),
     "AU20": (Pull((-0.80, 0.96), _CORNER, 44, 0.24), Pull((-0.70, 1.10), (-0.22, 0.90), 26, 0.2, 0.5, "lower lip")),
-    "AU23": (Ring(_MOUTH, (0.28, 0.12), (1.0, 0.45)),),
-    "AU24": (Ring(_MOUTH, (0.34, 0.10), (0.15, 1.0)), Pull((0.0, 0.80), (-0.06, 1.10), 50, 0.2, 0.4, "lower lip")),
+    "AU23": (Ring(_MOUTH, (0.28, 0.12), (1.0, 0.45), both=True),),
+    "AU24": (
+        Ring(_MOUTH, (0.34, 0.10), (0.15, 1.0), both=True),
+        Pull((0.0, 0.80), (-0.06, 1.10), 50, 0.2, 0.4, "lower lip"),
+    ),
     "AU25": (
         Pull((-0.16, 1.26), (-0.10, 0.84), 44, 0.10, skin="lower lip"),
         Pull((-0.18, 0.44), (-0.10, 0.74), 40, 0.08, 0.3, "upper lip"),
@@ -145,17 +150,65 @@ MUSCLES: Final[dict[str, tuple[Action, ...]]] = {
     "AU26": (Jaw(),),
 }  # fmt: skip
 
+PEOPLE: Final = 64
+"""How many people's muscles there are beside the table's."""
+ATTACHED: Final = 0.3
+"""How people differ, standard deviations: in where a muscle is attached, of its length;"""
+INSERTED: Final = 0.04
+"""in where it is inserted and where a sphincter has its centre, outer-eye distances;"""
+WIDE: Final = 0.35
+STRONG: Final = 0.5
+"""in the logarithms of how far it acts, and of how strongly beside the others of its AU."""
 
-def raw() -> Array:
-    """[A, 2, 478, 2] float64: how each AU moves the landmarks, left side first, in relative strength."""
-    points = canonical()[:, :2]
-    return np.stack([_sides(MUSCLES[au.code], points) for au in AUS])
+
+def raw(person: int = 0) -> Array:
+    """[A, 2, 478, 2] float64: how each AU moves the landmarks, left side first, in relative strength.
+
+    person: 0 has the muscles of the table; 1 to PEOPLE have them attached elsewhere, wider or narrower, weaker or
+    stronger to each other, as people do.
+    """
+    points, rng = canonical()[:, :2], np.random.default_rng(person)
+    own = {code: tuple(_varied(each, rng) for each in actions) if person else actions
+           for code, actions in MUSCLES.items()}  # fmt: skip
+    return np.stack([_sides(own[au.code], points) for au in AUS])
+
+
+def person(identity: str) -> int:
+    """Whose muscles a face has: always the same ones."""
+    return 1 + int(hashlib.sha256(f"muscles {identity}".encode()).hexdigest()[:8], 16) % PEOPLE
+
+
+def _varied(action: Action, rng: np.random.Generator) -> Action:
+    def scaled(spread: float) -> float:
+        return float(np.exp(rng.normal(0, spread)))
+
+    def moved(point: tuple[float, float], by: float) -> tuple[float, float]:
+        return point[0] + float(rng.normal(0, by)), point[1] + float(rng.normal(0, by))
+
+    match action:
+        case Pull():
+            length = float(np.hypot(*np.subtract(action.inserted, action.attached)))
+            return replace(
+                action, attached=moved(action.attached, ATTACHED * length), inserted=moved(action.inserted, INSERTED),
+                width=min(action.width * scaled(WIDE), 80.0), reach=action.reach * scaled(WIDE),
+                strength=action.strength * scaled(STRONG),
+            )  # fmt: skip
+        case Ring():
+            x, y = action.amount
+            return replace(
+                action, centre=moved(action.centre, INSERTED), radii=(action.radii[0] * scaled(WIDE / 2),
+                action.radii[1] * scaled(WIDE / 2)), amount=(x * scaled(STRONG), y * scaled(STRONG)),
+            )  # fmt: skip
+        case Lid():
+            return replace(action, down=action.down * scaled(STRONG), reach=action.reach * scaled(WIDE))
+        case Jaw():
+            return action
 
 
 def _sides(actions: tuple[Action, ...], points: Array) -> Array:
     """Left and right: the mirror image and the thing itself; what both move near the middle is shared out."""
     right = sum((action(points) for action in actions), np.zeros_like(points))
-    if any(isinstance(action, Jaw | Ring) and getattr(action, "centre", _MOUTH) == _MOUTH for action in actions):
+    if any(isinstance(action, Jaw) or (isinstance(action, Ring) and action.both) for action in actions):
         right = right * (1 - leftness(points[:, 0]))[:, None]  # acts on both sides by itself
     return np.stack([right[twins()] * (-1, 1), right])
 

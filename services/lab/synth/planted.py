@@ -17,8 +17,8 @@ from services.common.settings import LandmarkSettings
 from services.ingest.landmarks import Landmarker
 from services.ingest.sources import Captured, open_video
 from services.lab.synth.faces import Still
-from services.lab.synth.render import Picture, Plate, sheets_of
-from services.lab.synth.scene import VISIBLE_PX, Expression, Mover, draw_expression, label
+from services.lab.synth.render import Picture, Plate
+from services.lab.synth.scene import VISIBLE_PX, Expression, Mover, draw_expression, label, mover_of
 from services.lab.synth.sheets import to_face
 from services.lab.synth.styles import Style
 from services.lab.synth.videos import writer
@@ -70,7 +70,7 @@ def _plant(
     if still is None:
         raise Poison("no face in the first frame", file=video.name)
     fps = (len(times) - 1) / (times[-1] - times[0])
-    mover = Mover(sheets_of(still), style)
+    mover = mover_of(still, style)
     events, coefficients = _script(rng, times - times[0], mover, still.eye_distance, intensity)
     missed, size = set[int](), first.picture.shape[1::-1]
     with (

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from services.lab.synth import combos, course
 from services.lab.synth.camera import Camera
-from services.lab.synth.render import Picture, Plate
+from services.lab.synth.faces import Still
+from services.lab.synth.muscles import person
+from services.lab.synth.render import Picture, Plate, sheets_of
 from services.lab.synth.sheets import Sheets
 from services.lab.synth.styles import Style, fields
 from services.lab.synth.tracks import Tracks
@@ -26,12 +28,12 @@ ONE_SIDED: Final = 2.0
 
 
 class Mover:
-    """A face's skin in one motion style: coefficients of AUs and lids to fields. Splines are spread when first
-    needed."""
+    """A face's skin in one motion style: coefficients of AUs and lids to fields. person: as in `fields`. Splines are
+    spread when first needed."""
 
-    def __init__(self, sheets: Sheets, style: Style) -> None:
+    def __init__(self, sheets: Sheets, style: Style, person: int = 0) -> None:
         self.sheets = sheets
-        self._aus = fields(style)
+        self._aus = fields(style, person)
         self._closed = sheets.closed()
         self._spread: dict[tuple[int, int], Single] = {}
 
@@ -58,6 +60,11 @@ class Mover:
             moved = self._closed[side] if which == len(AUS) else self._aus[which, side]
             self._spread[which, side] = self.sheets.spread(moved)
         return self._spread[which, side]
+
+
+def mover_of(still: Still, style: Style) -> Mover:
+    """Of a face, which has muscles of its own."""
+    return Mover(sheets_of(still), style, person(still.identity))
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,11 @@ The posed smiles of 60 people moved lip corners by 0.073, an intensity of 0.43."
 
 
 @cache
-def fields(style: Style) -> NDArray[np.float64]:
+def fields(style: Style, person: int = 0) -> NDArray[np.float64]:
     """[A, 2, 478, 2] float64: displacement of each landmark of the canonical face by each AU on each side at
-    intensity 1, outer-eye distances. Raises Fatal when the style's source cannot be had."""
-    raw = muscles.raw() if style == "muscle" else blendshapes.raw()
+    intensity 1, outer-eye distances. person: whose muscles; blendshapes are one artist's, alike for all. Raises Fatal
+    when the style's source cannot be had."""
+    raw = muscles.raw(person) if style == "muscle" else blendshapes.raw()
     largest = np.linalg.norm(raw.sum(1), axis=-1).max(-1)  # [A], both sides together
     full = np.array([FULL[au.code] for au in AUS])
     return np.asarray(raw * (full / largest)[:, None, None, None])

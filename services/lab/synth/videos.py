@@ -16,8 +16,8 @@ from services.common.errors import Fatal
 from services.lab.synth import tracks as distractors
 from services.lab.synth.course import Kind
 from services.lab.synth.faces import Still
-from services.lab.synth.render import Picture, Plate, sheets_of
-from services.lab.synth.scene import Expression, Mover, Scene, draw_expression
+from services.lab.synth.render import Picture, Plate
+from services.lab.synth.scene import Expression, Mover, Scene, draw_expression, mover_of
 from services.lab.synth.styles import Style
 
 MICRO_STRENGTH: Final = (0.08, 0.45)
@@ -97,7 +97,7 @@ def write(
     for i in range(count):
         still = stills[i % len(stills)]
         if still.identity not in movers:
-            movers = {still.identity: Mover(sheets_of(still), style)}  # one at a time: they are large
+            movers = {still.identity: mover_of(still, style)}  # one at a time: they are large
         rng = np.random.default_rng([seed, i])
         made = scene(rng, still, movers[still.identity], size, fps, seconds, strength, intensity)
         path = folder / f"{style}-{still.identity}-{seed}-{i:04d}.mp4"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from services.lab.synth.mesh import canonical, twins
+from services.lab.synth.muscles import PEOPLE, person
 from services.lab.synth.styles import FULL, LEFT, RIGHT, STYLES, Style, fields
 from services.motion.aus import AU_INDEX, AUS
 
@@ -59,3 +60,19 @@ def test_styles_differ() -> None:
     alike = (muscle * blendshape).sum(1) / np.linalg.norm(muscle, axis=1) / np.linalg.norm(blendshape, axis=1)
     assert alike.max() < 0.97
     assert alike.min() > 0.1, dict(zip([au.code for au in AUS], alike.round(2), strict=True))
+
+
+def test_people_differ_but_a_frown_stays_a_frown() -> None:
+    table = fields("muscle").sum(1).reshape(len(AUS), -1)
+    for whom in range(1, PEOPLE + 1, 7):
+        own = fields("muscle", whom).sum(1)
+        np.testing.assert_allclose(np.linalg.norm(own, axis=-1).max(-1), [FULL[au.code] for au in AUS])
+        own = own.reshape(len(AUS), -1)
+        alike = (own * table).sum(1) / np.linalg.norm(own, axis=1) / np.linalg.norm(table, axis=1)
+        assert alike.min() > 0.1, dict(zip([au.code for au in AUS], alike.round(2), strict=True))
+        assert 0.6 < alike.mean() < 0.98
+
+
+def test_a_face_keeps_its_muscles() -> None:
+    assert person("019") == person("019") != 0
+    assert len({person(f"{number:03d}") for number in range(60)}) > 30
