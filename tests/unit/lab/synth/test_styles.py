@@ -63,14 +63,15 @@ def test_styles_differ() -> None:
 
 
 def test_people_differ_but_a_frown_stays_a_frown() -> None:
-    table = fields("muscle").sum(1).reshape(len(AUS), -1)
-    for whom in range(1, PEOPLE + 1, 7):
-        own = fields("muscle", whom).sum(1)
-        np.testing.assert_allclose(np.linalg.norm(own, axis=-1).max(-1), [FULL[au.code] for au in AUS])
-        own = own.reshape(len(AUS), -1)
-        alike = (own * table).sum(1) / np.linalg.norm(own, axis=1) / np.linalg.norm(table, axis=1)
-        assert alike.min() > 0.1, dict(zip([au.code for au in AUS], alike.round(2), strict=True))
-        assert 0.6 < alike.mean() < 0.98
+    table, people = fields("muscle").sum(1).reshape(len(AUS), -1), []
+    for whom in range(1, PEOPLE + 1, 5):
+        both = fields("muscle", whom).sum(1)
+        np.testing.assert_allclose(np.linalg.norm(both, axis=-1).max(-1), [FULL[au.code] for au in AUS])
+        own = both.reshape(len(AUS), -1)
+        people.append((own * table).sum(1) / np.linalg.norm(own, axis=1) / np.linalg.norm(table, axis=1))
+    usual = dict(zip([au.code for au in AUS], np.median(people, 0).round(2), strict=True))
+    assert min(usual.values()) > 0.6, usual
+    assert sum(alike < 0.95 for alike in usual.values()) > len(AUS) / 2, usual
 
 
 def test_a_face_keeps_its_muscles() -> None:
