@@ -1,41 +1,81 @@
-"""Fits the numbers by which the spotter judges brief candidates, on labelled videos, and writes them.
+"""Fits the trees by which the spotter judges brief candidates, on labelled videos, and writes them.
 
-    python -m services.lab.spotter_weights VIDEOS --out services/spotter/weights.py
+    python -m services.lab.spotter_weights VIDEOS --out services/spotter/trees.npz
 
-VIDEOS: a folder of videos with labels beside them, of training identities and motion style only. A candidate is
-an expression when the interval that was placed around it matches a labelled micro-expression (IoU >= 0.5).
+VIDEOS: a folder of videos with labels beside them, of training identities and motion style only. Each is followed once
+and then judged many times, with other expressions planted into it (`replant.py`). A candidate is an expression when the
+interval that was placed around it matches a labelled micro-expression (IoU >= 0.5).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from microex.v1 import frame_pb2, stream_pb2
+from services.analyze.files import whole
 from services.common.settings import LandmarkSettings
 from services.ingest.core import Ingest
-from services.lab.metrics import Span
+from services.lab.metrics import IOU, Span
 from services.lab.recordings import Recording, frames_of, labelled
-from services.spotter.core import Spotter
+from services.lab.replant import Replay, plant
+from services.lab.synth.muscles import PEOPLE
+from services.lab.synth.styles import Style
+from services.motion.rois import ROIS, mirrored
 from services.spotter.judge import Verdict
 from services.spotter.likelihood import FOR, features
 
 Floats = NDArray[np.float64]
 
-IOU: Final = 0.5
-RIDGE: Final = 3.0
-"""How strongly weights are pulled to 0: as by so many candidates at a standard deviation."""
-LEAST: Final = 1e-3
-"""A weight below this says nothing, at a standard deviation."""
-STEPS: Final = 30
-"""Of Newton's method; more change nothing."""
+STYLE: Final[Style] = "muscle"
+ROUNDS: Final = 8
+"""How often each video is judged: once as it is, then with expressions planted into it."""
+INTENSITY: Final = (0.15, 0.4)
+"""Of planted micro-expressions."""
+TREES: Final = {
+    "max_iter": 250, "learning_rate": 0.06, "max_leaf_nodes": 12, "min_samples_leaf": 60, "l2_regularization": 5.0,
+    "max_features": 0.3, "early_stopping": False, "random_state": 0,
+}  # fmt: skip
+"""As scikit-learn's HistGradientBoostingClassifier takes them; fixed in advance."""
 
 
-def messages_of(recording: Recording) -> Iterator[frame_pb2.FaceFrame]:
+@dataclass(frozen=True)
+class Candidates:
+    """names: [F] of the features; rows: [N, F]; right: [N] whether each is an expression."""
+
+    names: tuple[str, ...]
+    rows: Floats
+    right: NDArray[np.bool_]
+
+
+def candidates(recording: Recording, rounds: int, seed: int) -> Candidates:
+    """Of a recording, as it is and with expressions planted."""
+    sights = Replay(whole=True).see(_messages(recording))
+    shown = [truth.span for truth in recording.truths]
+    micros = [truth.span for truth in recording.truths if truth.kind == "micro"]
+    start_us, rows, right = int(sights[0].row["time_us"]), list[dict[str, float]](), list[bool]()
+    for number in range(rounds):
+        now, also = sights, list[Span]()
+        if number:
+            rng = np.random.default_rng([seed, number])
+            planted = plant(rng, sights, shown, STYLE, int(rng.integers(PEOPLE + 1)), INTENSITY)
+            now, also = planted.sights, planted.micros
+        for verdict in Replay(whole=True).watch(now):
+            if verdict.likelihood is not None and verdict.seen is not None:
+                rows.append(features(verdict.seen))
+                right.append(is_expression(verdict, start_us, [*micros, *also]))
+    names = tuple(rows[0]) if rows else ()
+    return Candidates(names, np.array([list(row.values()) for row in rows]), np.array(right, bool))
+
+
+def _messages(recording: Recording) -> Iterator[frame_pb2.FaceFrame]:
     """What ingest makes of a recording."""
     with (
         frames_of(recording) as frames,
@@ -43,88 +83,70 @@ def messages_of(recording: Recording) -> Iterator[frame_pb2.FaceFrame]:
     ):
         for captured in frames:
             yield from ingest.step(captured)
-        yield from ingest.finish(frame_pb2.End.REASON_SOURCE_END)
 
 
-def verdicts_of(messages: Iterable[frame_pb2.FaceFrame]) -> list[Verdict]:
-    """On the brief candidates of one recording."""
-    spotter = Spotter()
-    return [v for message in messages for v in spotter.step(message).verdicts if v.likelihood is not None]
-
-
-def is_expression(verdict: Verdict, micros: Sequence[Span]) -> bool:
-    """Whether the interval placed around a candidate matches one of the micro-expressions."""
+def is_expression(verdict: Verdict, start_us: int, micros: Sequence[Span]) -> bool:
+    """Whether the interval placed around a candidate matches one of the micro-expressions (seconds since start_us)."""
     assert verdict.seen is not None
-    start_s, seen = verdict.apex_us / 1e6, verdict.seen
+    apex_s, seen = (verdict.apex_us - start_us) / 1e6, verdict.seen
     frame_s = float(np.median(np.diff(seen.times)))  # the last one counts whole, as in labels
-    span = Span(start_s + seen.onset_s, start_s + seen.offset_s + frame_s)
+    span = Span(apex_s + seen.onset_s, apex_s + seen.offset_s + frame_s)
     return any(span.iou(micro) >= IOU for micro in micros)
 
 
-def fit(rows: Floats, right: Floats, signs: Floats) -> tuple[float, Floats, Floats]:
-    """Bias, weight of each feature, and the feature of a typical expression: logistic regression by Newton's method on
-    standardised features. A feature that would speak against its sign is left out, weight 0, so that every weight can
-    be explained. rows: [N, F]; right: [N] of 0 and 1; signs: [F] of 1 (speaks for an expression) and -1."""
-    typical, spread = np.median(rows[right == 1], axis=0), rows.std(0) + 1e-9
-    used = np.ones(rows.shape[1], bool)
-    while True:
-        weights = np.zeros(rows.shape[1])
-        bias, weights[used] = _newton((rows[:, used] - typical[used]) / spread[used], right)
-        wrong = used & (weights * signs < LEAST)
-        if not wrong.any():
-            return bias, weights / spread, typical
-        used &= ~wrong
+def fit(found: Candidates) -> dict[str, NDArray[Any]]:
+    """The arrays of `services.spotter.trees.Trees`. They rise with measures that speak for an expression and fall with
+    the others; curve and pattern are free. Each candidate is shown mirrored too, which only the pattern tells."""
+    signs = [0 if name.startswith(("curve ", "pattern ")) else 1 if name in FOR else -1 for name in found.names]
+    model = HistGradientBoostingClassifier(monotonic_cst=signs, **TREES)
+    rows = np.concatenate([found.rows, _mirror(found)])
+    model.fit(rows, np.concatenate([found.right, found.right]))
+    trees = [predictor.nodes for (predictor,) in model._predictors]
+    first = np.cumsum([0, *map(len, trees)])
+    nodes = np.concatenate(trees)
+    shift = np.repeat(first[:-1], np.diff(first))
+    leaf = nodes["is_leaf"].astype(bool)
+    return {
+        "names": np.array(found.names),
+        "typical": np.median(found.rows[found.right], axis=0),
+        "feature": np.where(leaf, -1, nodes["feature_idx"]).astype(np.int32),
+        "threshold": nodes["num_threshold"],
+        "left": (nodes["left"] + shift).astype(np.int32),
+        "right": (nodes["right"] + shift).astype(np.int32),
+        "value": np.where(leaf, nodes["value"], 0),
+        "roots": first[:-1].astype(np.int32),
+        "base": np.asarray(model._baseline_prediction[0, 0]),
+    }
 
 
-def _newton(rows: Floats, right: Floats) -> tuple[float, Floats]:
-    design = np.column_stack([np.ones(len(rows)), rows])
-    pull = np.diag([0.0] + [RIDGE] * rows.shape[1])
-    weights = np.zeros(design.shape[1])
-    for _ in range(STEPS):
-        chance = 1 / (1 + np.exp(-(design @ weights)))
-        slope = design.T @ (right - chance) - pull @ weights
-        weights += np.linalg.solve(design.T @ (design * (chance * (1 - chance))[:, None]) + pull, slope)
-    return float(weights[0]), weights[1:]
+def _mirror(found: Candidates) -> Floats:
+    rows = found.rows.copy()
+    at = {name: k for k, name in enumerate(found.names)}
+    for roi, twin in zip(ROIS, mirrored(), strict=True):
+        for axis, sign in (("x", -1), ("y", 1)):
+            rows[:, at[f"pattern {roi.name} {axis}"]] = sign * found.rows[:, at[f"pattern {ROIS[twin].name} {axis}"]]
+    return rows
 
 
-def table(verdicts: Sequence[Verdict]) -> tuple[list[str], Floats]:
-    """Names of the features, and a row of them for each candidate."""
-    found = [features(verdict.seen.measures) for verdict in verdicts if verdict.seen is not None]
-    return list(found[0]), np.array([list(each.values()) for each in found])
-
-
-def source(bias: float, names: Sequence[str], weights: Floats, typical: Floats) -> str:
-    """The file that the spotter imports."""
-    lines = [f'"""{_DOC}"""', "", "from typing import Final", "", f"BIAS: Final = {bias:.4g}", ""]
-    for title, values in (("WEIGHTS", weights), ("TYPICAL", typical)):
-        lines += [f"{title}: Final[dict[str, float]] = {{"]
-        lines += [f'    "{name}": {value:.4g},' for name, value in zip(names, values, strict=True)]
-        lines += ["}", ""]
-    return "\n".join(lines)
-
-
-_DOC: Final = (
-    "Numbers of the likelihood of a brief candidate, written by `python -m services.lab.spotter_weights`;\n"
-    "docs/results.md says on what.\n"
-)
+def _write(out: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    with whole(out) as part:
+        np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
 
 
 @click.command(help=__doc__.partition("\n")[0])
 @click.argument("videos", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
-def main(videos: Path, out: Path) -> None:
-    verdicts: list[Verdict] = []
-    right: list[bool] = []
-    for recording in labelled(videos):
-        micros = [truth.span for truth in recording.truths if truth.kind == "micro"]
-        found = verdicts_of(messages_of(recording))
-        verdicts += found
-        right += [is_expression(verdict, micros) for verdict in found]
-    names, rows = table(verdicts)
-    signs = np.array([1.0 if name in FOR else -1.0 for name in names])
-    bias, weights, typical = fit(rows, np.array(right, float), signs)
-    out.write_text(source(bias, names, weights, typical), "utf-8")
-    click.echo(f"{sum(right)} of {len(right)} candidates are expressions: {out}")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write, .npz.")
+@click.option("--rounds", default=ROUNDS, show_default=True, type=click.IntRange(1), help="Judgements of each video.")
+@click.option("--workers", default=-1, show_default=True, help="Processes; -1: a core each.")
+def main(videos: Path, out: Path, rounds: int, workers: int) -> None:
+    recordings = labelled(videos)
+    jobs = (delayed(candidates)(recording, rounds, number) for number, recording in enumerate(recordings))
+    each = [one for one in Parallel(workers)(jobs) if len(one.rows)]
+    found = Candidates(
+        each[0].names, np.concatenate([one.rows for one in each]), np.concatenate([one.right for one in each])
+    )
+    _write(out, fit(found))
+    click.echo(f"{found.right.sum()} of {len(found.right)} candidates are expressions: {out}")
 
 
 if __name__ == "__main__":

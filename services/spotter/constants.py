@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from services.motion.convention import NUM_FACES, VERSION
-from services.spotter.weights import BIAS, TYPICAL, WEIGHTS
+from services.spotter.trees import TREES
 
 LOOK_BACK_S: Final = 10.0
 """How much stream time a restart must replay."""
@@ -62,7 +62,7 @@ class Constants:
     # Judgement.
     steady_s: float = 0.07
     """Positions are averaged over this long before they are judged."""
-    likely: float = 0.25
+    likely: float = 0.7
     """A brief candidate of this likelihood is an expression."""
     shared: float = 0.2
     """Of what overlaps an expression by more (intersection over union), only the first is published."""
@@ -142,7 +142,7 @@ CONSTANTS: Final = Constants()
 
 
 def _version() -> str:
-    parts = (sorted(asdict(CONSTANTS).items()), LOOK_BACK_S, VERSION, NUM_FACES, BIAS, WEIGHTS, TYPICAL)
+    parts = (sorted(asdict(CONSTANTS).items()), LOOK_BACK_S, VERSION, NUM_FACES, TREES.digest)
     return "2-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 

@@ -21,7 +21,7 @@ from services.spotter.judge import Expression, Verdict, judge
 from services.spotter.reading import Face, read
 from services.spotter.reason import Reason
 from services.spotter.rows import SECOND, Rows
-from services.spotter.signal import Signal
+from services.spotter.signal import Sight, Signal
 from services.spotter.window import build
 
 __all__ = ["DETECTOR_VERSION", "LOOK_BACK_S", "Detector", "Step"]
@@ -87,12 +87,15 @@ class Detector:
         if refused is not None:
             return refused
         self._time_base = message.frame.time_base
-        previous_us = self._newest_us()
-        magnitudes = self._signal.add(face)
-        delay_us = int(C.delay_s * SECOND)
+        return self._take(self._signal.see(face), message)
+
+    def _take(self, sight: Sight, message: frame_pb2.FaceFrame) -> Step:
+        """What was measured on the next frame, and what follows from it."""
+        time_us, previous_us, delay_us = int(sight.row["time_us"]), self._newest_us(), int(C.delay_s * SECOND)
+        magnitudes = self._signal.take(sight)
         if previous_us is not None:
-            self._open += due(self._rows, previous_us - delay_us, face.time_us - delay_us)
-        step = Step("analysed", face.time_us, magnitudes=magnitudes)
+            self._open += due(self._rows, previous_us - delay_us, time_us - delay_us)
+        step = Step("analysed", time_us, magnitudes=magnitudes)
         self._decide(message, step)
         return step
 
@@ -157,12 +160,15 @@ class Detector:
             if any(_shared(verdict.found, other) > C.shared for other in self._likely):
                 step.verdicts.append(replace(verdict, reason="part", found=None))
             else:
-                step.windows.append(build(self._rows, verdict.found, self._fine, message, self._time_base))
+                step.windows.append(self._window(verdict.found, message))
                 step.verdicts.append(verdict)
             # Those that are part of another count too: what is remembered must not depend on what was before it.
             self._likely += [verdict.found] * verdict.brief
         else:
             step.verdicts.append(verdict)
+
+    def _window(self, found: Expression, message: frame_pb2.FaceFrame) -> window_pb2.ApexWindow:
+        return build(self._rows, found, self._fine, message, self._time_base)
 
     def _end(self, message: frame_pb2.FaceFrame) -> Step:
         """What is past its apex and has decayed is judged at once; nothing is emitted by guess."""

@@ -58,7 +58,7 @@ def judge(rows: Rows, candidate: Candidate) -> Verdict:
     seen = measure(rows, candidate)
     if not isinstance(seen, Seen):
         return Verdict(candidate.apex_us, candidate.brief, seen)
-    chance = likelihood(seen.measures) if candidate.brief else None
+    chance = likelihood(seen) if candidate.brief else None
     reason = _doubt(seen, chance) if chance is not None else _bounds(seen)
     found = reason or _placed(seen, candidate.brief)
     if isinstance(found, str):
@@ -69,7 +69,7 @@ def judge(rows: Rows, candidate: Candidate) -> Verdict:
 def _doubt(seen: Seen, chance: float) -> Reason | None:
     """Of one that is soon over."""
     if chance < C.likely:
-        return _meanwhile(seen) or spoke_against(seen.measures)
+        return _meanwhile(seen) or spoke_against(seen)
     return _meanwhile(seen) or "shape" if seen.measures.likeness < C.likeness else None
 
 

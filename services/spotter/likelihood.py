@@ -1,29 +1,35 @@
-"""How likely a brief candidate is an expression, by all its measures together, and which of them spoke most against it.
+"""How likely a brief candidate is an expression, by all that was measured on it, and what spoke most against it.
 
-A logistic regression: every measure adds its weight times its distance from that of a typical expression, so each says
-how much it speaks for or against. The numbers in `weights.py` were fitted on generated videos of training identities
-and training motion style.
+Boosted trees (`trees.py`) weigh every measure, the curve and the pattern of motion together. They may only rise with
+measures that speak for an expression and fall with the others, so that each can be explained. They were fitted on
+generated videos of training identities and motion style.
 """
 
 import math
 from dataclasses import asdict
 from typing import Final
 
-from services.spotter.measures import Measures
+import numpy as np
+from numpy.typing import NDArray
+
+from services.motion.rois import ROIS
+from services.spotter.measures import Seen
 from services.spotter.reason import Reason
-from services.spotter.weights import BIAS, TYPICAL, WEIGHTS
+from services.spotter.trees import TREES
+
+Floats = NDArray[np.float64]
 
 _LEAST: Final = {
     "score": 0.0, "amplitude": 1e-4, "restless": 0.01, "noise": 0.0, "mouth": 0.0, "light": 5e-3, "jump": 5e-4,
-    "turn_deg": 0.3, "turn_near_deg": 0.3,
+    "turn_deg": 0.3, "turn_near_deg": 0.3, "filtered_score": 1e-3, "filtered_noise": 1e-3,
 }  # fmt: skip
 """Measures of which multiples matter: their logarithms are weighed, after this is added, since less is noise."""
 
-_SHORT_OF_ONE: Final = {"likeness": 0.02, "fit": 0.01}
+_SHORT_OF_ONE: Final = {"likeness": 0.02, "fit": 0.01, "filtered_likeness": 0.02}
 """Those of which what is missing from 1 matters, likewise."""
 
-FOR: Final = ("score", "likeness", "amplitude", "fit")
-"""The larger these, the likelier an expression; the other way round with all others."""
+FOR: Final = ("score", "likeness", "amplitude", "fit", "filtered_score", "filtered_likeness")
+"""The larger these, the likelier an expression; the other way round with all other measures."""
 
 HIGHEST_SCORE: Final = 33.0
 """What is larger is not more of an expression."""
@@ -31,19 +37,28 @@ USUAL_S: Final = 0.38
 """How long a micro-expression lasts: what counts is how far from it."""
 MISFIT: Final = (-1.0, 3.0)
 """Between these, misfit tells something."""
+CURVE_S: Final = np.arange(-20, 16) / 30
+"""Times since the apex at which the curve is weighed, seconds."""
+STEEPEST: Final = 1.5
+"""The curve counts up to this many times its apex."""
 
 _AGAINST: Final[dict[str, Reason]] = {
     "score": "noise", "likeness": "shape", "amplitude": "weak", "fit": "shape", "lasts_s": "shape", "alone": "noise",
     "restless": "noise", "foot": "shape", "drift": "drift", "crowded": "shape", "noise": "noise", "mouth": "speech",
     "talking": "speech", "lids": "blink", "turn_deg": "head", "turn_near_deg": "head", "shut": "blink",
-    "shut_near": "blink", "misfit": "occlusion", "light": "light", "jump": "jump",
+    "shut_near": "blink", "misfit": "occlusion", "light": "light", "jump": "jump", "filtered_score": "noise",
+    "filtered_likeness": "shape", "filtered_chance": "noise", "filtered_noise": "noise", "curve": "shape",
+    "pattern": "shape",
 }  # fmt: skip
-"""What a candidate is taken for when this measure speaks most against it."""
+"""What a candidate is taken for when this speaks most against it."""
 
 
-def features(measures: Measures) -> dict[str, float]:
-    """What is weighed."""
-    found = asdict(measures)
+def measured(seen: Seen) -> dict[str, float]:
+    """What is weighed, curve and pattern aside. seen: of a brief candidate."""
+    found, by = asdict(seen.measures), seen.matched
+    assert by is not None, "is brief"
+    found |= {"filtered_score": by.score, "filtered_likeness": by.likeness, "filtered_chance": by.chance,
+              "filtered_noise": by.noise}  # fmt: skip
     found["score"] = min(found["score"], HIGHEST_SCORE)
     found["lasts_s"] = abs(found["lasts_s"] - USUAL_S)
     found["misfit"] = min(max(found["misfit"], MISFIT[0]), MISFIT[1])
@@ -52,17 +67,34 @@ def features(measures: Measures) -> dict[str, float]:
     return {name: float(value) for name, value in (found | logs | short).items()}
 
 
-def likelihood(measures: Measures) -> float:
+def features(seen: Seen) -> dict[str, float]:
+    """All that is weighed, by name; those of the curve and of the pattern begin with these words."""
+    by = seen.matched
+    assert by is not None, "is brief"
+    share = seen.strength / max(float(seen.strength[seen.apex]), 1e-9)
+    curve = np.interp(seen.times[seen.apex] + CURVE_S, seen.times, share, left=0, right=0).clip(-STEEPEST, STEEPEST)
+    pattern = np.sign(by.pattern) * np.log1p(np.abs(by.pattern))
+    return (
+        measured(seen)
+        | {f"curve {k}": float(value) for k, value in enumerate(curve)}
+        | {f"pattern {roi.name} {axis}": float(value) for roi, both in zip(ROIS, pattern, strict=True)
+           for axis, value in zip("xy", both, strict=True)}
+    )  # fmt: skip
+
+
+def likelihood(seen: Seen) -> float:
     """0 to 1."""
-    return 1 / (1 + math.exp(min(-BIAS - sum(_votes(measures).values()), 500)))
+    return float(TREES(_row(seen)[None])[0])
 
 
-def spoke_against(measures: Measures) -> Reason:
-    """What it is, if it is no expression."""
-    votes = _votes(measures)
-    return _AGAINST[min(votes, key=lambda name: votes[name])]
+def spoke_against(seen: Seen) -> Reason:
+    """What it is, if it is no expression: what it would be likeliest to be one without."""
+    row, groups = _row(seen), [name.partition(" ")[0] for name in TREES.names]
+    names = list(dict.fromkeys(groups))
+    instead = np.array([np.where(np.array(groups) == name, TREES.typical, row) for name in names])
+    return _AGAINST[names[int(TREES(instead).argmax())]]
 
 
-def _votes(measures: Measures) -> dict[str, float]:
-    found = features(measures)
-    return {name: weight * (found[name] - TYPICAL[name]) for name, weight in WEIGHTS.items()}
+def _row(seen: Seen) -> Floats:
+    found = features(seen)
+    return np.array([found[name] for name in TREES.names])

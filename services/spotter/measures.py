@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.rois import ROIS
-from services.motion.templates import FLAT, explained
 from services.spotter import curve as shape
 from services.spotter.blink import LIDS, closure
 from services.spotter.candidate import Candidate
 from services.spotter.constants import CONSTANTS as C
+from services.spotter.matched import IGNORED, Matched, match, matched
 from services.spotter.rows import SECOND, TAKEN_OUT, Rows, Table
 
 Floats = NDArray[np.float64]
@@ -24,9 +24,6 @@ Mask = NDArray[np.bool_]
 
 TALKING: Final = np.array([roi.name.startswith(("lip_", "chin", "nasolabial")) for roi in ROIS])
 """[R] ROIs that speech moves."""
-
-IGNORED: Final = 1e3
-"""Noise of a channel that does not count."""
 
 BESIDE_S: Final = 1.5
 """How far from a candidate its surroundings reach, seconds."""
@@ -77,8 +74,8 @@ class Seen:
 
     table: [n] rows around it; times: [n] seconds from the candidate; apex, onset_s, offset_s: the largest movement as
     a position in them, and where the feet stand; moved: [n, R, 2] away from neutral, outer-eye distances; strength:
-    [n], the movement along the apex's own direction, outer-eye distances; lead, noise: [R, 2] the movement at the apex,
-    and what each channel does by itself. hidden, blinked: whether skin was not found again, or lids were shut.
+    [n], the movement along the apex's own direction, outer-eye distances. hidden, blinked: whether skin was not found
+    again, or lids were shut. matched: what a filter of its shape says, of a brief one.
     """
 
     table: Table
@@ -88,11 +85,10 @@ class Seen:
     offset_s: float
     moved: Floats
     strength: Floats
-    lead: Floats
-    noise: Floats
     hidden: bool
     blinked: bool
     measures: Measures
+    matched: Matched | None = None
 
 
 def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap"]:
@@ -156,24 +152,10 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap"]:
         light=float(np.ptp(table["brightness"][during]) / table["brightness"][apex]),
         jump=float(np.abs(np.diff(table["shift"][during], axis=0)).max(initial=0)),
     )
-    return Seen(
-        table, times, apex, onset_s, offset_s, away, strength, lead, noise, bool(hidden.any()), blinked, measures
-    )
-
-
-def match(lead: Floats, noise: Floats) -> tuple[float, float]:
-    """How well action units explain a motion: in standard deviations of the noise, and as a share (a cosine) of what is
-    more than noise.
-
-    lead, noise: [R, 2].
-    """
-    unit = FLAT / noise.reshape(-1)
-    unit /= np.sqrt((unit**2).sum(1, keepdims=True))
-    whole = (lead / noise).reshape(-1)
-    part = explained(whole, unit)
-    excess = max(float(((whole - part) ** 2).sum()) - len(whole), 0)  # noise alone leaves one for each channel
-    made = max(float((part**2).sum()), 1e-9)
-    return float(np.sqrt(made)), float(np.sqrt(made / (made + excess)))
+    by = None
+    if candidate.brief:
+        by = matched(times, away, apex, (onset_s, offset_s), shut >= C.closure, noise >= IGNORED)
+    return Seen(table, times, apex, onset_s, offset_s, away, strength, bool(hidden.any()), blinked, measures, by)
 
 
 def _steady(away: Floats, times: Floats) -> Floats:

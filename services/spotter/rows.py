@@ -77,8 +77,9 @@ class Rows:
         stop = len(times) if until_us is None else int(times.searchsorted(until_us, "right"))
         return slice(int(times.searchsorted(after_us, "right")), stop)
 
-    def append(self, time_us: int, kept: Kept) -> Any:
-        """Lets old rows go and returns the new one, to be filled in."""
+    def append(self, row: Any, kept: Kept) -> Any:
+        """Takes a row, lets old ones go, and returns where it lies, to be filled in."""
+        time_us = int(row["time_us"])
         gone = self.since(time_us - self._keep_us).start
         self._start += gone
         del self.kept[:gone]
@@ -87,9 +88,8 @@ class Rows:
         self._times[self._stop] = time_us
         self._stop += 1
         self.kept.append(kept)
-        row = self._buffer[self._stop - 1]
-        row["time_us"] = time_us
-        return row
+        self._buffer[self._stop - 1] = row
+        return self._buffer[self._stop - 1]
 
     def _make_room(self) -> None:
         # Twice what is held, so that rows move once in as many frames.

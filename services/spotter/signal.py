@@ -9,7 +9,8 @@ When the reference changes, positions of earlier rows are carried over by the mo
 a movement that straddles the change stays whole. No row rests on more than `record_s` of the stream before it.
 """
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from services.motion.templates import FLAT
 from services.spotter.blink import LID_WEIGHTS, LIDS, take_out_blink
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.reading import Face, decode
-from services.spotter.rows import SECOND, SHUT, Kept, Rows, Table
+from services.spotter.rows import ROW, SECOND, SHUT, Kept, Rows, Table
 
 Span = tuple[float, float]
 
@@ -44,6 +45,16 @@ REGION_MEAN: Final = np.array(
 assert all(name in ROI_INDEX for names in REGIONS.values() for name in names)
 
 
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What was measured on one frame. row: of ROW, as far as it is known at once; kept: to measure it again; carried:
+    when the reference changed just before it, how far earlier positions [R, 2] and shifts [2] move with that."""
+
+    row: Any
+    kept: Kept
+    carried: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+
+
 class Signal:
     """Fills rows. Its state is the reference; everything else lies in the rows."""
 
@@ -51,24 +62,38 @@ class Signal:
         self._rows = rows
         self._reference: Tracker | None = None
 
-    def add(self, face: Face) -> NDArray[np.float32]:
-        """Takes one more frame, later than all before it; returns the magnitude of each region, [regions] float32,
-        outer-eye distances."""
-        rows = self._rows
+    def see(self, face: Face) -> Sight:
+        """Measures one more frame, later than all before it."""
+        rows, carried = self._rows, None
         if self._reference is None or face.time_us // _GRID_US != int(rows.times[-1]) // _GRID_US:
-            self._change_reference(face)
+            carried = self._change_reference(face)
         assert self._reference is not None
         moved = self._reference(evenly_lit(face.picture))
         thumb = np.asarray(cv2.resize(face.picture, (16, 16), interpolation=cv2.INTER_AREA).reshape(-1), np.uint8)
-        row = rows.append(face.time_us, Kept(face.jpeg, face.landmarks, thumb))
-        row["index"], row["position"], row["misfit"] = face.index, moved.rois, moved.misfit
+        row = np.zeros((), ROW)
+        row["time_us"], row["index"], row["position"], row["misfit"] = (
+            face.time_us,
+            face.index,
+            moved.rois,
+            moved.misfit,
+        )
         row["position"][LIDS] = LID_WEIGHTS @ face.landmarks
         row["opening"], row["turn"] = face.opening, face.turn
         row["brightness"], row["shift"] = face.brightness, moved.head[2:4]
-        away = row["position"] - baseline(rows, face.time_us)
+        return Sight(row, Kept(face.jpeg, face.landmarks, thumb), carried)
+
+    def take(self, sight: Sight) -> NDArray[np.float32]:
+        """Puts what was measured into the rows; returns the magnitude of each region, [regions] float32, outer-eye
+        distances."""
+        rows, time_us = self._rows, int(sight.row["time_us"])
+        if sight.carried is not None:
+            rows.table["position"] += sight.carried[0]
+            rows.table["shift"] += sight.carried[1]
+        row = rows.append(sight.row, sight.kept)
+        away = row["position"] - baseline(rows, time_us)
         row["magnitude"] = magnitude = REGION_MEAN @ np.sqrt((away * away).sum(1))
         take_out_blink(rows)
-        self._settle(int(rows.times[-2]) if len(rows) > 1 else face.time_us, face.time_us)
+        self._settle(int(rows.times[-2]) if len(rows) > 1 else time_us, time_us)
         return np.asarray(magnitude, np.float32)
 
     def _settle(self, after_us: int, until_us: int) -> None:
@@ -84,9 +109,11 @@ class Signal:
             newest = int(self._rows.times[-1])
             self._settle(newest, newest + int(C.ahead_s * SECOND))
 
-    def _change_reference(self, face: Face) -> None:
+    def _change_reference(self, face: Face) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
         """To the median of the most typical frames of the last `reference_s` before the grid line: those whose
-        thumbnails are nearest to the median of all. A movement that fills less than half of it is never typical."""
+        thumbnails are nearest to the median of all. A movement that fills less than half of it is never typical.
+
+        Returns how far positions and shifts that were measured from the old one move with it."""
         grid_us = face.time_us // _GRID_US * _GRID_US
         window = self._rows.since(grid_us - int(C.reference_s * SECOND), grid_us)
         picture, landmarks = evenly_lit(face.picture), face.landmarks
@@ -94,11 +121,9 @@ class Signal:
             kept = _typical(self._rows.kept[window])
             landmarks = kept[0].landmarks
             picture = _median([evenly_lit(_decoded(each.jpeg)) for each in kept], landmarks)
-        if self._reference is not None and len(self._rows):
-            moved = self._reference(picture)
-            self._rows.table["position"][:, ~LIDS] -= moved.rois[~LIDS]
-            self._rows.table["shift"] -= moved.head[2:4].astype(np.float32)
+        moved = self._reference(picture) if self._reference is not None and len(self._rows) else None
         self._reference = Tracker(picture, landmarks)
+        return None if moved is None else (np.where(LIDS[:, None], 0, -moved.rois), -moved.head[2:4].astype(np.float32))
 
 
 def bump(rows: Rows, time_us: int, before_s: Span = BEFORE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

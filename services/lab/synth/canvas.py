@@ -119,7 +119,7 @@ class Canvas:
         for a in (AU_INDEX[au] for au in expression.drawn.aus):
             place = common + self._warp(rng, by.own_place)
             gain, angle = np.exp(rng.normal(0, by.gain, 2)), rng.normal(0, by.turn)
-            turned = _rotation(angle), _rotation(-angle)  # alike, mirrored
+            turned = rotation(angle), rotation(-angle)  # alike, mirrored
             sides = np.concatenate(
                 [basis[a, side] @ (gain[side] * turned[side]).T.astype(np.float32) for side in (0, 1)], -1
             )
@@ -203,7 +203,8 @@ class Canvas:
         return np.asarray((up @ control @ up.T).transpose(1, 2, 0), np.float32)
 
 
-def _rotation(angle: float) -> Array:
+def rotation(angle: float) -> Array:
+    """[2, 2], by an angle in radians."""
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 

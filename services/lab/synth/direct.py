@@ -80,10 +80,28 @@ def remove_head(field: Single, similarity: Array, residue: Array) -> tuple[Singl
     6] error of the fit. Returns the field with what is left of the similarity, in place, and what yaw and pitch add to
     each ROI, [B, K, R, 2], still to be taken off."""
     count, frames = field.shape[:2]
-    basis = design(_fit_points())  # [N, 2, 6]
-    moved = (field.reshape(-1, SIDE * SIDE) @ _means()).reshape(count * frames, 2, -1).transpose(0, 2, 1)
-    moved = moved + (similarity.reshape(-1, 4) @ basis[..., :4].reshape(-1, 4).T).reshape(moved.shape)
-    flat = basis.reshape(-1, 6)  # [2N, 6]
+    moved = point_motion(field).reshape(count * frames, -1, 2).astype(np.float64)
+    moved += (similarity.reshape(-1, 4) @ _design()[..., :4].reshape(-1, 4).T).reshape(moved.shape)
+    head = _head(moved).reshape(count, frames, 6) + residue
+    left = (similarity - head[..., :4]).astype(np.float32).reshape(-1, 4) @ crop().similarities.reshape(4, -1)
+    field += left.reshape(field.shape)
+    return field, DEPTH[: len(ROIS), None] * head[..., None, 4:]
+
+
+def point_motion(field: Single) -> Single:
+    """[..., N, 2] mean motion around each ROI and stable point of fields [..., 2, SIDE, SIDE]."""
+    means = field.reshape(-1, SIDE * SIDE) @ _means()
+    return np.asarray(np.moveaxis(means.reshape(*field.shape[:-2], -1), -2, -1))
+
+
+def without_head(moved: Array) -> Array:
+    """[n, N, 2] motion of ROIs and stable points, less that of the head which is fitted to it."""
+    return np.asarray(moved - (_head(moved) @ _design().reshape(-1, 6).T).reshape(moved.shape))
+
+
+def _head(moved: Array) -> Array:
+    """[n, 6] fitted to the motion [n, N, 2] as services.motion.displacement does, many at once."""
+    basis, flat = _design(), _design().reshape(-1, 6)
     gram = np.einsum("nci,ncj->nij", basis, basis).reshape(len(basis), 36)
     weight = np.broadcast_to(TRUST, moved.shape[:2])
     for _ in range(ROUNDS):
@@ -93,10 +111,7 @@ def remove_head(field: Single, similarity: Array, residue: Array) -> tuple[Singl
         squared = ((moved - (head @ flat.T).reshape(moved.shape)) ** 2).sum(-1)
         scale = np.maximum(np.partition(squared, squared.shape[1] // 2, 1)[:, squared.shape[1] // 2], SCALE_FLOOR**2)
         weight = TRUST / (1 + squared / (2 * scale[:, None])) ** 2
-    head = head.reshape(count, frames, 6) + residue
-    left = (similarity - head[..., :4]).astype(np.float32).reshape(-1, 4) @ crop().similarities.reshape(4, -1)
-    field += left.reshape(field.shape)
-    return field, DEPTH[: len(ROIS), None] * head[..., None, 4:]
+    return np.asarray(head)
 
 
 def cut(field: Single, turn: Array, jitter: Array) -> Single:
@@ -117,6 +132,12 @@ def cut(field: Single, turn: Array, jitter: Array) -> Single:
     patches = block.transpose(0, 2, 1, 3, 4).reshape(*field.shape[:2], len(ROIS), 3, PATCH, PATCH)
     patches[:, :, :, :2] -= turn[..., None, None].astype(np.float32)
     return np.asarray(patches)
+
+
+@cache
+def _design() -> Array:
+    """[N, 2, 6]"""
+    return design(_fit_points())
 
 
 @cache

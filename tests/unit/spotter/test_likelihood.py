@@ -1,59 +1,167 @@
-"""What speaks for a brief candidate and against it, and how the numbers for that are fitted."""
+"""What speaks for a brief candidate and against it: the filter of its shape, the trees, and how those are fitted."""
 
-from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 
-from services.lab.spotter_weights import fit, source
+from microex.v1 import frame_pb2
+from services.lab.metrics import Span
+from services.lab.replant import Replay, plant
+from services.lab.spotter_weights import Candidates, _write, fit
+from services.motion.rois import ROI_INDEX, ROIS, mirrored
+from services.motion.templates import NAMES, TEMPLATES
 from services.spotter.constants import CONSTANTS
+from services.spotter.detector import Detector
+from services.spotter.judge import Verdict
 from services.spotter.likelihood import FOR, features, likelihood, spoke_against
-from services.spotter.measures import Measures
-from services.spotter.weights import TYPICAL, WEIGHTS
+from services.spotter.matched import matched
+from services.spotter.trees import TREES, Trees
+from tests.unit.spotter.planting import Plant
+from tests.unit.spotter.streams import planted
 
-NAMES = [field.name for field in fields(Measures)]
-USUAL = Measures(
-    score=20, likeness=0.9, amplitude=0.02, fit=0.97, lasts_s=0.38, alone=0, restless=0.08, foot=0.05, drift=0.1,
-    crowded=0, noise=1.4, mouth=1.8, talking=0.5, lids=0.02, turn_deg=1, turn_near_deg=2, shut=0.02, shut_near=0.03,
-    misfit=0, light=0.01, jump=0.002,
-)  # fmt: skip
-"""What an expression measures that is easy to see."""
+TIMES = np.arange(-45, 60) / 30
+NOT_SHUT = np.zeros(len(TIMES), bool)
+NOTHING = np.zeros((len(ROIS), 2), bool)
 
 
-def test_every_measure_is_weighed() -> None:
-    assert set(WEIGHTS) == set(TYPICAL) == set(NAMES)
-    assert set(features(USUAL)) == set(NAMES) and all(np.isfinite(list(features(USUAL).values())))
+def movement(size: float, noise: float, seed: int = 0) -> np.ndarray:
+    """[n, R, 2]: a smile that rises and falls within 0.4 s around 0, in noise."""
+    course = np.clip(1 - np.abs(TIMES) / 0.2, 0, 1) ** 2
+    smile = TEMPLATES[NAMES.index(("AU12", "both"))]
+    return size * course[:, None, None] * smile + np.random.default_rng(seed).normal(
+        0, noise, (len(TIMES), *smile.shape)
+    )
 
 
-def test_a_plain_expression_is_likely_and_a_faint_or_restless_one_less_so() -> None:
-    usual = likelihood(USUAL)
-    assert usual > 0.8
-    assert likelihood(replace(USUAL, score=3.0)) < usual
-    assert likelihood(replace(USUAL, fit=0.0, restless=1.0, alone=0.3)) < CONSTANTS.likely < usual
+def test_the_filter_tells_more_than_the_apex_does() -> None:
+    """Averaged over the movement, noise is less and the motion is not."""
+    answers = [matched(TIMES, movement(0.02, 0.002, seed), 45, (-0.18, 0.18), NOT_SHUT, NOTHING) for seed in range(20)]
+    by_apex = 0.02 * np.linalg.norm(TEMPLATES[NAMES.index(("AU12", "both"))]) / 0.002
+    assert np.median([answer.score for answer in answers]) > 1.3 * by_apex
+    assert np.median([answer.likeness for answer in answers]) > 0.9
+    noise = [matched(TIMES, movement(0, 0.002, seed), 45, (-0.18, 0.18), NOT_SHUT, NOTHING) for seed in range(20)]
+    assert np.median([answer.score for answer in noise]) < 6 < np.median([answer.score for answer in answers])
+    assert np.median([answer.chance for answer in noise]) > 2 * np.median([answer.chance for answer in answers])
 
 
-def test_what_spoke_against_it_is_named() -> None:
-    assert spoke_against(replace(USUAL, score=0.01)) == "noise"
-    assert spoke_against(replace(USUAL, fit=-99.0)) == "shape"
+def test_the_filter_ignores_what_stays_and_what_does_not_count() -> None:
+    still = movement(0.02, 0.001) + 0.3
+    answer = matched(TIMES, still, 45, (-0.18, 0.18), NOT_SHUT, NOTHING)
+    same = matched(TIMES, movement(0.02, 0.001), 45, (-0.18, 0.18), NOT_SHUT, NOTHING)
+    np.testing.assert_allclose(answer.pattern, same.pattern, atol=1e-6)
+    ignored = NOTHING.copy()
+    ignored[ROI_INDEX["lip_corner_left"]] = True
+    pattern = matched(TIMES, still, 45, (-0.18, 0.18), NOT_SHUT, ignored).pattern
+    assert not pattern[ROI_INDEX["lip_corner_left"]].any() and pattern[ROI_INDEX["lip_corner_right"]].any()
 
 
-def test_every_weight_speaks_as_its_measure_should() -> None:
-    assert all(weight >= 0 if name in FOR else weight <= 0 for name, weight in WEIGHTS.items())
+@pytest.fixture(scope="module")
+def smiles(neutral: frame_pb2.FaceFrame) -> list[Verdict]:
+    """Verdicts on a face that smiles briefly."""
+    detector = Detector(whole=True)
+    stream = planted(neutral, 4, 30, [Plant("smile", 40, 44, 49, 0.4)])
+    return [
+        verdict for message in stream for verdict in detector.step(message).verdicts if verdict.likelihood is not None
+    ]
 
 
-def test_the_fit_finds_what_tells_expressions_apart() -> None:
+def test_all_that_is_weighed_is_measured_and_nothing_more(smiles: list[Verdict]) -> None:
+    assert smiles[0].seen is not None
+    found = features(smiles[0].seen)
+    assert tuple(found) == TREES.names
+    assert all(np.isfinite(list(found.values())))
+
+
+def test_a_plain_expression_is_likely(smiles: list[Verdict]) -> None:
+    [verdict] = [verdict for verdict in smiles if verdict.found is not None]
+    assert verdict.seen is not None
+    assert likelihood(verdict.seen) == verdict.likelihood
+    assert verdict.likelihood is not None and verdict.likelihood > CONSTANTS.likely
+
+
+def test_no_measure_speaks_the_wrong_way() -> None:
+    """Along each measure the shipped trees only rise, or only fall."""
+    for k, name in enumerate(TREES.names):
+        if not name.startswith(("curve ", "pattern ")):
+            rows = np.tile(TREES.typical, (80, 1))
+            rows[:, k] += np.linspace(-6, 6, 80)
+            steps = np.diff(TREES(rows)) * (1 if name in FOR else -1)
+            assert steps.min() >= -1e-9, name
+
+
+def test_what_spoke_against_it_is_named(smiles: list[Verdict], monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = next(verdict.seen for verdict in smiles if verdict.found is not None)
+    assert seen is not None
+    for name, reason in (("turn_deg", "head"), ("filtered_score", "noise"), ("mouth", "speech"), ("curve 3", "shape")):
+        at = TREES.names.index(name)
+
+        def one_says(rows: np.ndarray, at: int = at) -> np.ndarray:
+            return np.isclose(rows[:, at], TREES.typical[at]).astype(float)
+
+        monkeypatch.setattr("services.spotter.likelihood.TREES", _Says(one_says))
+        assert spoke_against(seen) == reason
+
+
+class _Says:
+    names, typical = TREES.names, TREES.typical
+
+    def __init__(self, how: object) -> None:
+        self._how = how
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        assert callable(self._how)
+        return np.asarray(self._how(rows))
+
+
+@pytest.fixture(scope="module")
+def made_up() -> Candidates:
+    """An expression is what has a high score and a nose that goes up, on either side."""
     rng = np.random.default_rng(0)
-    rows = rng.normal(size=(400, 3))
-    right = (rows[:, 0] - 0.5 * rows[:, 1] + rng.normal(0, 0.2, 400) > 0).astype(float)
-    bias, weights, middle = fit(rows, right, np.array([1.0, -1.0, 1.0]))
-    said = bias + (rows - middle) @ weights > 0
-    assert (said == right).mean() > 0.9
-    assert weights[0] > 0 > weights[1] and abs(weights[2]) < abs(weights[1]) / 3
-    assert fit(rows, right, np.array([-1.0, -1.0, 1.0]))[1][0] == 0, "speaks against its sign"
+    rows = rng.normal(size=(1500, len(TREES.names)))
+    at = {name: k for k, name in enumerate(TREES.names)}
+    noses = rows[:, at["pattern nose_wing_left y"]] + rows[:, at["pattern nose_wing_right y"]]
+    return Candidates(TREES.names, rows, rows[:, at["score"]] - noses > 0)
 
 
-def test_what_is_written_is_what_is_read() -> None:
-    names, space = list(asdict(USUAL)), dict[str, object]()
-    exec(source(0.25, names, np.arange(len(names)) / 3, np.ones(len(names))), space)
-    assert space["BIAS"] == 0.25
-    assert space["WEIGHTS"] == pytest.approx({name: k / 3 for k, name in enumerate(names)}, rel=1e-3)
+def test_trees_that_were_written_say_what_they_said(made_up: Candidates, tmp_path: Path,
+                                                    monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    kept = list[HistGradientBoostingClassifier]()
+    learn = HistGradientBoostingClassifier.fit
+    monkeypatch.setattr(HistGradientBoostingClassifier, "fit",
+                        lambda self, *args: kept.append(self) or learn(self, *args))  # fmt: skip
+    _write(tmp_path / "trees.npz", fit(made_up))
+    trees = Trees(tmp_path / "trees.npz")
+    np.testing.assert_allclose(trees(made_up.rows[:200]), kept[0].predict_proba(made_up.rows[:200])[:, 1], atol=1e-9)
+    assert ((trees(made_up.rows) > 0.5) == made_up.right).mean() > 0.85
+    assert trees.digest != TREES.digest
+
+
+def test_mirrored_faces_are_learned_alike(made_up: Candidates, tmp_path: Path) -> None:
+    _write(tmp_path / "trees.npz", fit(made_up))
+    trees, twin = Trees(tmp_path / "trees.npz"), mirrored()
+    rows = np.tile(trees.typical, (2, 1))
+    left = ROI_INDEX["nose_wing_left"]
+    for row, roi in zip(rows, (left, twin[left]), strict=True):
+        row[trees.names.index(f"pattern {ROIS[roi].name} y")] = -2.5
+    one, other = trees(rows)
+    assert one == pytest.approx(other, abs=0.1)
+
+
+def test_what_was_seen_is_judged_the_same_again_and_planted_smiles_are_found(neutral: frame_pb2.FaceFrame) -> None:
+    stream = list(planted(neutral, 12, 30, [Plant("smile", 40, 44, 49, 0.4)]))
+    detector = Detector(whole=True)
+    at_once = [verdict for message in stream for verdict in detector.step(message).verdicts]
+    sights = Replay(whole=True).see(stream)
+    again = Replay(whole=True).watch(sights)
+    assert [(v.apex_us, v.reason, v.likelihood) for v in again] == [
+        (v.apex_us, v.reason, v.likelihood) for v in at_once
+    ]
+    more = plant(np.random.default_rng(1), sights, [Span(1.2, 1.8)], "muscle", 0, (0.3, 0.4))
+    assert more.micros and all(span.end < 1.2 or span.start > 1.8 for span in more.micros)
+    found = [verdict.found for verdict in Replay(whole=True).watch(more.sights) if verdict.found is not None]
+    spans = [Span(each.onset_us / 1e6, each.offset_us / 1e6 + 1 / 30) for each in found]
+    first = int(sights[0].row["time_us"]) / 1e6
+    met = sum(any(Span(m.start + first, m.end + first).iou(span) >= 0.5 for span in spans) for m in more.micros)
+    assert met >= 0.6 * len(more.micros), (more.micros, spans)
