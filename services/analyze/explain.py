@@ -111,7 +111,8 @@ def describe(verdict: Verdict, window: window_pb2.ApexWindow | None, track: str,
     }
     if seen is not None:
         line["onset_s"], line["offset_s"] = round(apex_s + seen.onset_s, 4), round(apex_s + seen.offset_s, 4)
-        line["measures"] = {name: round(value, 5) for name, value in asdict(seen.measures).items()}
+        measures = asdict(seen.measures) | (seen.matched.measures() if seen.matched else {})
+        line["measures"] = {name: round(value, 5) for name, value in measures.items()}
         line["curve"] = {
             "time_s": [round(apex_s + float(time), 4) for time in seen.times],
             "strength": [round(float(value), 6) for value in seen.strength],

@@ -55,10 +55,8 @@ _AGAINST: Final[dict[str, Reason]] = {
 
 def measured(seen: Seen) -> dict[str, float]:
     """What is weighed, curve and pattern aside. seen: of a brief candidate."""
-    found, by = asdict(seen.measures), seen.matched
-    assert by is not None, "is brief"
-    found |= {"filtered_score": by.score, "filtered_likeness": by.likeness, "filtered_chance": by.chance,
-              "filtered_noise": by.noise}  # fmt: skip
+    assert seen.matched is not None, "is brief"
+    found = asdict(seen.measures) | seen.matched.measures()
     found["score"] = min(found["score"], HIGHEST_SCORE)
     found["lasts_s"] = abs(found["lasts_s"] - USUAL_S)
     found["misfit"] = min(max(found["misfit"], MISFIT[0]), MISFIT[1])

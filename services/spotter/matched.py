@@ -44,6 +44,10 @@ class Matched:
     noise: float
     pattern: Floats
 
+    def measures(self) -> dict[str, float]:
+        """All but the pattern, as they are called beside what is measured without the filter."""
+        return {f"filtered_{name}": getattr(self, name) for name in ("score", "likeness", "chance", "noise")}
+
 
 def matched(times: Floats, away: Floats, apex: int, feet: tuple[float, float], shut: Mask, ignored: Mask) -> Matched:
     """times: [n] seconds; away: [n, R, 2] outer-eye distances from neutral; apex: position of the largest movement;
