@@ -91,9 +91,9 @@ class Seen:
     matched: Matched | None = None
 
 
-def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap"]:
+def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", "occlusion"]:
     """rows end at the frame of the decision. "noise": it does not move along its own direction; "gap": frames are
-    missing in it."""
+    missing in it; "occlusion": nothing of what moves was seen."""
     window = rows.since(candidate.apex_us - int(C.rise_s * SECOND))
     table, apex = rows.table[window], candidate.at(rows) - window.start
     times = (table["time_us"] - candidate.apex_us) / SECOND
@@ -125,6 +125,8 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap"]:
     if candidate.brief and around.any():
         strength -= np.median(strength[around])
     apex = int(np.where(np.abs(times) <= C.dominance_s, strength, -np.inf).argmax())
+    if strength[apex] <= 0:  # all that moved is left out
+        return "occlusion" if hidden.any() else "noise"
     onset_s, offset_s = (shape.fitted_feet if candidate.brief else shape.feet)(times, strength, apex)
     share = strength / max(strength[apex], 1e-9)
     beside = apart & (np.abs(times) < BESIDE_S)

@@ -6,8 +6,10 @@ from pathlib import Path
 import cv2
 
 from microex.v1 import frame_pb2
-from services.analyze.explain import Explanation
+from services.analyze.explain import Explanation, describe
+from services.lab.replant import Replay
 from services.motion.convention import CROP_PX
+from services.spotter.blink import LIDS
 from services.spotter.detector import Detector
 from tests.unit.spotter.planting import Plant
 from tests.unit.spotter.streams import planted
@@ -30,6 +32,18 @@ def test_every_candidate_is_written_with_its_curve_and_what_became_of_it(
     assert abs(times[strength.index(max(strength))] - 44 / 30) < 0.1
     sheet = cv2.imread(str(tmp_path / "candidates-001.png"), cv2.IMREAD_GRAYSCALE)
     assert sheet is not None and sheet.shape[1] == 4 * CROP_PX
+
+
+def test_nothing_seen_is_told_in_numbers(neutral: frame_pb2.FaceFrame) -> None:
+    """All skin hidden while the face moves: an occlusion, and no NaN, which JSON cannot hold."""
+    sights = Replay(whole=True).see(planted(neutral, 4, 30, [Plant("smile", 40, 44, 49, 0.4)]))
+    for i, sight in enumerate(sights):
+        sight.row["position"][LIDS] = 0
+        sight.row["misfit"] = 60 if 30 < i < 80 else 1
+    verdicts = Replay(whole=True).watch(sights)
+    assert "occlusion" in {verdict.reason for verdict in verdicts}
+    for verdict in verdicts:
+        json.dumps(describe(verdict, None, "0", 0), allow_nan=False)
 
 
 def test_sheets_of_an_earlier_run_go(tmp_path: Path) -> None:
