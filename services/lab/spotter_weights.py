@@ -21,6 +21,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from microex.v1 import frame_pb2, stream_pb2
 from services.analyze.files import whole
+from services.common.errors import Fatal
 from services.common.settings import LandmarkSettings
 from services.ingest.core import Ingest
 from services.lab.metrics import IOU, Span
@@ -145,6 +146,8 @@ def main(videos: Path, out: Path, rounds: int, workers: int) -> None:
     found = Candidates(
         each[0].names, np.concatenate([one.rows for one in each]), np.concatenate([one.right for one in each])
     )
+    if not found.right.any():
+        raise Fatal("no candidate in these videos is an expression", videos=len(recordings))
     _write(out, fit(found))
     click.echo(f"{found.right.sum()} of {len(found.right)} candidates are expressions: {out}")
 

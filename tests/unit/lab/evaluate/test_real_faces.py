@@ -1,6 +1,7 @@
 """`microex evaluate` from pictures of a real face to a report: every reader's tree, and a video with its labels."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from services.lab import spotter_weights
 from services.lab.cli import evaluate
 from services.lab.datasets.readers import LONG_READERS, READERS
+from services.spotter import trees as boosted
 from tests.support.planted_video import BROW_RAISE, SMILE, plant
 from tests.unit.lab import trees
 
@@ -96,6 +99,19 @@ def test_spotting_finds_what_is_in_a_labelled_video(tmp_path: Path, talking_face
     assert report["recall_by_amplitude"] == [{"above": 0.4, "up_to": 0.6, "n": 1, "recall": 1.0}]
     assert report["delay_s"]["after_apex"]["median"] > 0
     assert (tmp_path / "out/spotting.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_spotter_learns_from_labelled_videos(tmp_path: Path, talking_face: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    plant(talking_face, tmp_path / "videos/one.mp4", [(BROW_RAISE, 1.8, 2.3, 0.6)], seconds=4)
+    event = {"kind": "micro", "onset": 55, "apex": 61, "offset": 68, "emotion": "surprise", "aus": []}
+    (tmp_path / "videos/one.json").write_text(json.dumps({"fps": 30, "frames": 120, "events": [event]}), "utf-8")
+    words = [str(tmp_path / "videos"), "--out", str(tmp_path / "trees.npz"), "--rounds", "4", "--workers", "1"]
+    result = CliRunner().invoke(spotter_weights.main, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    found, seen = (int(word) for word in re.findall(r"\d+", result.output)[:2])
+    assert 1 <= found < seen
+    assert boosted.Trees(tmp_path / "trees.npz").names == boosted.TREES.names
 
 
 @pytest.mark.parametrize("name", LONG_READERS)
