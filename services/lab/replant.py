@@ -16,9 +16,9 @@ from microex.v1 import frame_pb2, window_pb2
 from services.lab.metrics import Span
 from services.lab.synth import direct
 from services.lab.synth.canvas import rotation
-from services.lab.synth.scene import Expression, draw_expression
+from services.lab.synth.scene import Expression
 from services.lab.synth.styles import Style, fields
-from services.lab.synth.videos import MACRO_STRENGTH
+from services.lab.synth.videos import draw_next
 from services.motion.aus import AU_INDEX
 from services.motion.convention import EYE_DISTANCE_PX
 from services.motion.rois import ROIS
@@ -92,7 +92,7 @@ def plant(
     moved, micros = np.zeros((len(times), len(ROIS), 2)), list[Span]()
     followed, at = rng.uniform(*FOLLOWED), float(rng.uniform(1, 2.5))
     while True:
-        expression = _draw(rng, at, intensity)
+        expression = draw_next(rng, at, intensity, MACRO_SHARE)
         end = at + expression.course.whole_s + expression.lags.max()
         if end > times[-1] - 0.6:
             break
@@ -106,14 +106,6 @@ def plant(
             micros.append(Span(float(times[seen[0]]), float(times[seen[-1]] + times[1] - times[0])))
         at = end + float(rng.uniform(*GAP_S))
     return Planted([_moved(sight, by) for sight, by in zip(sights, moved, strict=True)], micros)
-
-
-def _draw(rng: np.random.Generator, at: float, intensity: tuple[float, float]) -> Expression:
-    if rng.random() < MACRO_SHARE:
-        return draw_expression(rng, "macro", at, MACRO_STRENGTH)
-    expression = draw_expression(rng, "micro", at, intensity)
-    drawn = expression.drawn
-    return replace(expression, drawn=replace(drawn, intensity=drawn.intensity.clip(max=intensity[1])))
 
 
 def _motion(rng: np.random.Generator, expression: Expression, times: Array, style: Style, person: int) -> Array:

@@ -14,7 +14,6 @@ import numpy as np
 
 from services.common.errors import Fatal
 from services.lab.synth import tracks as distractors
-from services.lab.synth.course import Kind
 from services.lab.synth.faces import Still
 from services.lab.synth.render import Picture, Plate
 from services.lab.synth.scene import Expression, Mover, Scene, draw_expression, mover_of
@@ -41,17 +40,23 @@ def script(
     found: list[Expression] = []
     at = FIRST_S
     while True:
-        kind: Kind = "macro" if rng.random() < MACRO_SHARE else "micro"
-        expression = draw_expression(rng, kind, at, MACRO_STRENGTH if kind == "macro" else intensity)
-        if kind == "micro":
-            drawn = expression.drawn
-            capped = replace(drawn, intensity=drawn.intensity.clip(max=intensity[1]))
-            expression = replace(expression, drawn=capped)
+        expression = draw_next(rng, at, intensity)
         end = at + expression.course.whole_s + expression.lags.max()
         if end > seconds - 0.5:
             return found
         found.append(expression)
         at = end + rng.uniform(*GAP_S)
+
+
+def draw_next(
+    rng: np.random.Generator, start_s: float, intensity: tuple[float, float], macro_share: float = MACRO_SHARE
+) -> Expression:
+    """An expression that starts then; intensity: see `script`."""
+    if rng.random() < macro_share:
+        return draw_expression(rng, "macro", start_s, MACRO_STRENGTH)
+    expression = draw_expression(rng, "micro", start_s, intensity)
+    drawn = expression.drawn
+    return replace(expression, drawn=replace(drawn, intensity=drawn.intensity.clip(max=intensity[1])))
 
 
 def scene(
