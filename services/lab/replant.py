@@ -30,7 +30,6 @@ from services.spotter.reading import Face, read
 from services.spotter.signal import Sight
 
 Array = NDArray[np.float64]
-Single = NDArray[np.float32]
 
 MACRO_SHARE: Final = 0.12
 GAP_S: Final = (0.25, 2.5)

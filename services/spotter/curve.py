@@ -77,17 +77,24 @@ def fit(times: Floats, curve: Floats, apex: int, onset_s: float, offset_s: float
     rise, fall = ((s + 1e-3) / (1 - VISIBLE) for s in (times[apex] - onset_s, offset_s - times[apex]))
     near = (since >= -rise - C.margin_s) & (since <= fall + C.margin_s)
     since, curve = since[near], curve[near]
-    left = 1 - np.clip(np.where(since < 0, -since / rise, since / fall), 0, 1)
-    shape = left**3 * (10 - 15 * left + 6 * left**2)
+    shape = rise_and_fall(since, rise, fall)
     rest = curve - shape * float((shape @ curve) / (shape @ shape))
     return float(1 - (rest @ rest) / max(float(curve @ curve), 1e-12))
+
+
+def rise_and_fall(since: Floats, rise: float, fall: float) -> Floats:
+    """A brief movement, 0 to 1, at times since its apex; rise, fall: how long either takes."""
+    return _minimum_jerk(1 - np.clip(np.where(since < 0, -since / rise, since / fall), 0, 1))
+
+
+def _minimum_jerk(share: Floats) -> Floats:
+    return np.asarray(share**3 * (10 - 15 * share + 6 * share**2))
 
 
 def _fitted(since: Floats, flank: Floats) -> float:
     """From the apex to the foot, seconds; since: 0 or more, from the apex."""
     near = since <= DURATIONS[-1]
-    left = 1 - np.clip(since[near] / DURATIONS[:, None], 0, 1)  # [D, n]
-    shape = left**3 * (10 - 15 * left + 6 * left**2)
+    shape = _minimum_jerk(1 - np.clip(since[near] / DURATIONS[:, None], 0, 1))  # [D, n]
     best = int(((shape @ flank[near]).clip(0) ** 2 / (shape**2).sum(1)).argmax())
     return float(DURATIONS[best]) * (1 - VISIBLE)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.motion.templates import FLAT, explained
 from services.spotter.constants import CONSTANTS as C
-from services.spotter.curve import TO_SIGMA, VISIBLE
+from services.spotter.curve import TO_SIGMA, VISIBLE, rise_and_fall
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -98,9 +98,8 @@ def match(lead: Floats, noise: Floats) -> tuple[float, float]:
 def _kernel(rise: float, fall: float, frame_s: float) -> Floats:
     """[frames] whose answer to the shape itself is 1, and to what is constant 0."""
     before, after = _frames(rise, frame_s), _frames(fall, frame_s)
-    since = np.arange(-before, after + 1) * frame_s
-    left = 1 - np.clip(np.where(since < 0, -since / rise, since / fall), 0, 1)
-    shape = left**3 * (10 - 15 * left + 6 * left**2)  # minimum jerk, as in `curve.fit`
+    since: Floats = np.arange(-before, after + 1, dtype=np.float64) * frame_s
+    shape = rise_and_fall(since, rise, fall)
     even = shape - shape.mean()
     return np.asarray(even / (even @ shape))
 

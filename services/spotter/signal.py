@@ -71,12 +71,8 @@ class Signal:
         moved = self._reference(evenly_lit(face.picture))
         thumb = np.asarray(cv2.resize(face.picture, (16, 16), interpolation=cv2.INTER_AREA).reshape(-1), np.uint8)
         row = np.zeros((), ROW)
-        row["time_us"], row["index"], row["position"], row["misfit"] = (
-            face.time_us,
-            face.index,
-            moved.rois,
-            moved.misfit,
-        )
+        row["time_us"], row["index"] = face.time_us, face.index
+        row["position"], row["misfit"] = moved.rois, moved.misfit
         row["position"][LIDS] = LID_WEIGHTS @ face.landmarks
         row["opening"], row["turn"] = face.opening, face.turn
         row["brightness"], row["shift"] = face.brightness, moved.head[2:4]
