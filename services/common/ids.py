@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 from urllib.parse import quote
 
 from microex.v1 import stream_pb2
@@ -29,9 +30,14 @@ def track_id(epoch_ms: int, frame_index: int, ordinal: int) -> str:
 
 def stream_key(stream: stream_pb2.StreamKey) -> str:
     """ "session/camera/track"; raises Poison when a part is missing or malformed."""
-    if not (_NAME.fullmatch(stream.session) and _NAME.fullmatch(stream.camera) and _TRACK.fullmatch(stream.track)):
-        raise Poison("malformed stream key", session=stream.session, camera=stream.camera, track=stream.track)
-    return f"{stream.session}/{stream.camera}/{stream.track}"
+    return _stream_key(stream.session, stream.camera, stream.track)
+
+
+@lru_cache(1024)
+def _stream_key(session: str, camera: str, track: str) -> str:
+    if not (_NAME.fullmatch(session) and _NAME.fullmatch(camera) and _TRACK.fullmatch(track)):
+        raise Poison("malformed stream key", session=session, camera=camera, track=track)
+    return f"{session}/{camera}/{track}"
 
 
 def window_id(stream: stream_pb2.StreamKey, onset_index: int, offset_index: int, detector: str) -> str:

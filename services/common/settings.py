@@ -97,7 +97,7 @@ class SpotterSettings(ServiceSettings):
     """Consumer group; spotters of one group share the streams."""
     spotter_threads: int = Field(2, ge=1)
     """Threads for optical flow, off the event loop."""
-    spotter_buffer_frames: int = Field(64, ge=1)
+    spotter_buffer_frames: int = Field(512, ge=1)
     """Messages held in front of the detector."""
     stream_silence_s: float = Field(60.0, gt=0)
     """A stream without a message for this long, wall time, is dropped, acknowledged and counted as expired."""

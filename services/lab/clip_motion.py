@@ -75,7 +75,7 @@ def motion(faces: Sequence[Face], apex: int | None) -> MotionTensor:
     apex: number of the frame, None to take the one of the largest motion. Needs two faces or more.
     """
     onset, later = faces[0], _thinned(faces[1:], apex)
-    fine, sampler, centres = Flow("fine"), Sampler(onset.landmarks), roi_centres(onset.landmarks)
+    fine, sampler, centres = Flow(), Sampler(onset.landmarks), roi_centres(onset.landmarks)
     fields = [fine(onset.picture, face.picture) for face in later]
     heads = [sampler(field) for field in fields]
     strength = np.array([np.sqrt((head.rois.astype(np.float64) ** 2).sum(1).mean()) for head in heads])

@@ -16,7 +16,7 @@ from microex.v1 import frame_pb2, window_pb2
 from services.lab.metrics import Span
 from services.lab.synth import direct
 from services.lab.synth.canvas import rotation
-from services.lab.synth.scene import Expression
+from services.lab.synth.scene import VISIBLE_PX, Expression, reach
 from services.lab.synth.styles import Style, fields
 from services.lab.synth.videos import draw_next
 from services.motion.aus import AU_INDEX
@@ -42,8 +42,6 @@ GAIN: Final = 0.25
 """… and of the logarithm of its strength on each side."""
 FOLLOWED: Final = (0.8, 1.05)
 """How much of a motion following points returns, lowest and highest."""
-VISIBLE: Final = 0.0011
-"""What moves nothing by more, in outer-eye distances, is not labelled: a twelfth of a pixel at 70."""
 
 
 class Replay(Detector):
@@ -83,9 +81,10 @@ def plant(
     style: Style,
     person: int,
     intensity: tuple[float, float],
+    eye_distance_px: float,
 ) -> Planted:
     """Expressions one after the other, between those that the recording shows by itself (`shown`, seconds from the
-    first frame)."""
+    first frame). eye_distance_px: of the recording's pictures: what cannot be seen in these is not labelled."""
     times = np.array([int(sight.row["time_us"]) for sight in sights]) / 1e6
     times -= times[0]
     moved, micros = np.zeros((len(times), len(ROIS), 2)), list[Span]()
@@ -100,8 +99,8 @@ def plant(
             continue
         motion = _motion(rng, expression, times, style, person)
         moved += followed * motion
-        size = np.sqrt((motion**2).sum(2)).max(1)
-        if expression.kind == "micro" and len(seen := np.flatnonzero(size > VISIBLE)):
+        size = reach(expression.at(times), fields(style, person)) * eye_distance_px
+        if expression.kind == "micro" and len(seen := np.flatnonzero(size > VISIBLE_PX)):
             micros.append(Span(float(times[seen[0]]), float(times[seen[-1]] + times[1] - times[0])))
         at = end + float(rng.uniform(*GAP_S))
     return Planted([_moved(sight, by) for sight, by in zip(sights, moved, strict=True)], micros)

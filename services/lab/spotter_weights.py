@@ -3,10 +3,12 @@
     python -m services.lab.spotter_weights VIDEOS --out services/spotter/trees.npz
 
 VIDEOS: a folder of videos with labels beside them, of training identities and motion style only. Each is followed once
-and then judged many times, with other expressions planted into it (`replant.py`). A candidate is an expression when the
-interval that was placed around it matches a labelled micro-expression (IoU >= 0.5).
+and then judged many times, with other expressions planted into it (`replant.py`). Where onset and offset are is learned
+on candidates whose apex lies in a labelled micro-expression; a candidate is an expression when the interval placed
+around it matches that one (IoU >= 0.5).
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +19,10 @@ import click
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from microex.v1 import frame_pb2, stream_pb2
 from services.analyze.files import whole
@@ -30,8 +35,7 @@ from services.lab.replant import Replay, plant
 from services.lab.synth.muscles import PEOPLE
 from services.lab.synth.styles import Style
 from services.motion.rois import ROIS, mirrored
-from services.spotter.judge import Verdict
-from services.spotter.likelihood import FOR, features
+from services.spotter.likelihood import FOR, FREE, features
 
 Floats = NDArray[np.float64]
 
@@ -40,40 +44,64 @@ ROUNDS: Final = 8
 """How often each video is judged: once as it is, then with expressions planted into it."""
 INTENSITY: Final = (0.15, 0.4)
 """Of planted micro-expressions."""
-TREES: Final = {
+EXPRESSION: Final = {
     "max_iter": 250, "learning_rate": 0.06, "max_leaf_nodes": 12, "min_samples_leaf": 60, "l2_regularization": 5.0,
     "max_features": 0.3, "early_stopping": False, "random_state": 0,
 }  # fmt: skip
 """As scikit-learn's HistGradientBoostingClassifier takes them; fixed in advance."""
+FLANK: Final = {
+    "loss": "absolute_error", "max_iter": 150, "learning_rate": 0.08, "max_leaf_nodes": 12, "min_samples_leaf": 40,
+    "l2_regularization": 5.0, "early_stopping": False, "random_state": 0,
+}  # fmt: skip
+"""As HistGradientBoostingRegressor takes them; likewise."""
+FOLDS: Final = 5
+"""Whether a candidate is placed right is told by feet that were learned on other videos."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """names: [F] of the features; rows: [N, F]; right: [N] whether each is an expression."""
+    """names: [F] of the features; rows: [N, F]; flanks: [N, 2] seconds from onset to apex and from there to offset, of
+    the micro-expression that the apex lies in, NaN where there is none; frame_s: [N] a frame lasts; video: [N]."""
 
     names: tuple[str, ...]
     rows: Floats
-    right: NDArray[np.bool_]
+    flanks: Floats
+    frame_s: Floats
+    video: NDArray[np.intp]
 
 
-def candidates(recording: Recording, rounds: int, seed: int) -> Candidates:
-    """Of a recording, as it is and with expressions planted."""
-    sights = Replay(whole=True).see(_messages(recording))
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """As one."""
+    each = [[getattr(part, name) for part in parts] for name in ("rows", "flanks", "frame_s", "video")]
+    return Candidates(parts[0].names, *map(np.concatenate, each))
+
+
+def candidates(recording: Recording, rounds: int, number: int) -> Candidates | None:
+    """Of a recording, as it is and with expressions planted; None when there are none. number: of the video."""
+    messages = list(_messages(recording))
+    sights = Replay(whole=True).see(messages)
+    eye_distance_px = float(np.median([m.frame.quality.eye_distance_px for m in messages if m.HasField("frame")]))
     shown = [truth.span for truth in recording.truths]
     micros = [truth.span for truth in recording.truths if truth.kind == "micro"]
-    start_us, rows, right = int(sights[0].row["time_us"]), list[dict[str, float]](), list[bool]()
-    for number in range(rounds):
+    start_us, rows, flanks, frames_s = int(sights[0].row["time_us"]), list[dict[str, float]](), [], []
+    for turn in range(rounds):
         now, also = sights, list[Span]()
-        if number:
-            rng = np.random.default_rng([seed, number])
-            planted = plant(rng, sights, shown, STYLE, int(rng.integers(PEOPLE + 1)), INTENSITY)
+        if turn:
+            rng = np.random.default_rng([number, turn])
+            person = int(rng.integers(PEOPLE + 1))
+            planted = plant(rng, sights, shown, STYLE, person, INTENSITY, eye_distance_px)
             now, also = planted.sights, planted.micros
         for verdict in Replay(whole=True).watch(now):
             if verdict.likelihood is not None and verdict.seen is not None:
-                rows.append(features(verdict.seen))
-                right.append(is_expression(verdict, start_us, [*micros, *also]))
-    names = tuple(rows[0]) if rows else ()
-    return Candidates(names, np.array([list(row.values()) for row in rows]), np.array(right, bool))
+                seen = verdict.seen
+                frames_s.append(float(np.median(np.diff(seen.times))))
+                apex_s = (verdict.apex_us - start_us) / 1e6 + float(seen.times[seen.apex])
+                rows.append(features(seen))
+                flanks.append(flanks_of(apex_s, frames_s[-1], [*micros, *also]))
+    if not rows:
+        return None
+    table = np.array([list(row.values()) for row in rows])
+    return Candidates(tuple(rows[0]), table, np.array(flanks), np.array(frames_s), np.full(len(rows), number))
 
 
 def _messages(recording: Recording) -> Iterator[frame_pb2.FaceFrame]:
@@ -86,31 +114,69 @@ def _messages(recording: Recording) -> Iterator[frame_pb2.FaceFrame]:
             yield from ingest.step(captured)
 
 
-def is_expression(verdict: Verdict, start_us: int, micros: Sequence[Span]) -> bool:
-    """Whether the interval placed around a candidate matches one of the micro-expressions (seconds since start_us)."""
-    assert verdict.seen is not None
-    apex_s, seen = (verdict.apex_us - start_us) / 1e6, verdict.seen
-    frame_s = float(np.median(np.diff(seen.times)))  # the last one counts whole, as in labels
-    span = Span(apex_s + seen.onset_s, apex_s + seen.offset_s + frame_s)
-    return any(span.iou(micro) >= IOU for micro in micros)
+def flanks_of(apex_s: float, frame_s: float, micros: Sequence[Span]) -> tuple[float, float]:
+    """From onset to apex and from there to the last frame, of the micro-expression in which it lies, give or take a
+    frame; NaN in none. The end of a span is that of its last frame."""
+    for span in micros:
+        if span.start - frame_s <= apex_s <= span.end:
+            return apex_s - span.start, span.end - frame_s - apex_s
+    return math.nan, math.nan
 
 
-def fit(found: Candidates) -> dict[str, NDArray[Any]]:
-    """The arrays of `services.spotter.trees.Trees`. They rise with measures that speak for an expression and fall with
-    the others; curve and pattern are free. Each candidate is shown mirrored too, which only the pattern tells."""
-    signs = [0 if name.startswith(("curve ", "pattern ")) else 1 if name in FOR else -1 for name in found.names]
-    model = HistGradientBoostingClassifier(monotonic_cst=signs, **TREES)
-    rows = np.concatenate([found.rows, _mirror(found)])
-    model.fit(rows, np.concatenate([found.right, found.right]))
+def right(found: Candidates) -> NDArray[np.bool_]:
+    """[N]: whether a candidate is an expression and would be placed right (IoU >= 0.5). Raises ValueError when fewer
+    than two videos show any."""
+    known = ~np.isnan(found.flanks[:, 0])
+    placed, true = np.zeros_like(found.flanks), found.flanks[known]
+    folds = GroupKFold(min(FOLDS, len(np.unique(found.video[known]))))
+    for side in range(2):
+        placed[known, side] = cross_val_predict(
+            _flank(found.names), found.rows[known], true[:, side], groups=found.video[known], cv=folds
+        )
+    both = np.minimum(placed[known], true).sum(1) + found.frame_s[known]
+    either = np.maximum(placed[known], true).sum(1) + found.frame_s[known]
+    answer = np.zeros(len(known), bool)
+    answer[known] = both >= IOU * either
+    return answer
+
+
+def fit(found: Candidates, answer: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    """answer: [N], of `right`. Returns the arrays of `services.spotter.trees.Trees`.
+
+    That an expression is likely rises with measures that speak for one and falls with the others; curve and pattern are
+    free. Each candidate is shown mirrored too, which only the pattern tells."""
+    signs = [0 if name.startswith(FREE) else 1 if name in FOR else -1 for name in found.names]
+    model = HistGradientBoostingClassifier(monotonic_cst=signs, **EXPRESSION)
+    known = ~np.isnan(found.flanks[:, 0])
+    model.fit(np.concatenate([found.rows, _mirror(found)]), np.concatenate([answer, answer]))
+    arrays = {"names": np.array(found.names), "typical": np.median(found.rows[answer], axis=0)}
+    arrays |= _forest("expression", model, np.arange(len(found.names)))
+    for name, seconds in zip(("rise", "fall"), found.flanks[known].T, strict=True):
+        pipeline = _flank(found.names).fit(found.rows[known], seconds)
+        arrays |= _forest(name, pipeline[-1], _told_by(found.names))
+    return arrays
+
+
+def _flank(names: Sequence[str]) -> Pipeline:
+    """Learns seconds from measures and curve; the pattern tells nothing of them."""
+    return make_pipeline(
+        ColumnTransformer([("told", "passthrough", _told_by(names))]), HistGradientBoostingRegressor(**FLANK)
+    )
+
+
+def _told_by(names: Sequence[str]) -> NDArray[np.intp]:
+    return np.array([k for k, name in enumerate(names) if not name.startswith("pattern ")])
+
+
+def _forest(name: str, model: Any, columns: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
+    """What a boosted model of scikit-learn says, as arrays. columns: of its features among all."""
     trees = [predictor.nodes for (predictor,) in model._predictors]
     first = np.cumsum([0, *map(len, trees)])
     nodes = np.concatenate(trees)
     shift = np.repeat(first[:-1], np.diff(first))
     leaf = nodes["is_leaf"].astype(bool)
-    return {
-        "names": np.array(found.names),
-        "typical": np.median(found.rows[found.right], axis=0),
-        "feature": np.where(leaf, -1, nodes["feature_idx"]).astype(np.int32),
+    parts = {
+        "feature": np.where(leaf, -1, columns[np.where(leaf, 0, nodes["feature_idx"])]).astype(np.int32),
         "threshold": nodes["num_threshold"],
         "left": (nodes["left"] + shift).astype(np.int32),
         "right": (nodes["right"] + shift).astype(np.int32),
@@ -118,6 +184,7 @@ def fit(found: Candidates) -> dict[str, NDArray[Any]]:
         "roots": first[:-1].astype(np.int32),
         "base": np.asarray(model._baseline_prediction[0, 0]),
     }
+    return {f"{name} {part}": array for part, array in parts.items()}
 
 
 def _mirror(found: Candidates) -> Floats:
@@ -142,14 +209,13 @@ def _write(out: Path, arrays: dict[str, NDArray[Any]]) -> None:
 def main(videos: Path, out: Path, rounds: int, workers: int) -> None:
     recordings = labelled(videos)
     jobs = (delayed(candidates)(recording, rounds, number) for number, recording in enumerate(recordings))
-    each = [one for one in Parallel(workers)(jobs) if len(one.rows)]
-    found = Candidates(
-        each[0].names, np.concatenate([one.rows for one in each]), np.concatenate([one.right for one in each])
-    )
-    if not found.right.any():
-        raise Fatal("no candidate in these videos is an expression", videos=len(recordings))
-    _write(out, fit(found))
-    click.echo(f"{found.right.sum()} of {len(found.right)} candidates are expressions: {out}")
+    found = [one for one in Parallel(workers)(jobs) if one is not None]
+    if sum(bool((~np.isnan(one.flanks)).any()) for one in found) < 2:
+        raise Fatal("fewer than two of these videos show expressions that were looked at", videos=len(recordings))
+    together = joined(found)
+    answer = right(together)
+    _write(out, fit(together, answer))
+    click.echo(f"{answer.sum()} of {len(answer)} candidates are expressions, placed right: {out}")
 
 
 if __name__ == "__main__":

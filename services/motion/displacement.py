@@ -28,6 +28,12 @@ WINDOW: Final = (13, 13)
 STOP: Final = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 0.01)
 """At most six steps, or until they are shorter than this, pixels."""
 
+LOST: Final = 8.0
+"""Where skin differs by more than this, percent of its brightness, it was not found …"""
+
+REACH: Final = 0.4
+"""… nor where it went further than this, outer-eye distances."""
+
 ROUNDS: Final = 3
 """Rounds of reweighting; more change the fit by less than the flow's noise."""
 
@@ -78,10 +84,11 @@ class Anchors:
     def __init__(self, landmarks: NDArray[np.float32]) -> None:
         """landmarks: [478, 2] float32, crop pixels."""
         self.points = np.concatenate([roi_centres(landmarks), landmarks[list(STABLE)]])  # [N, 2]
-        self._design = design((self.points.astype(np.float64) - EYE_CENTRE) / EYE_DISTANCE_PX)  # [N, 2, 6]
-        self._flat = self._design.reshape(-1, 6)
+        jacobian = design((self.points.astype(np.float64) - EYE_CENTRE) / EYE_DISTANCE_PX)  # [N, 2, 6]
+        self._flat = jacobian.reshape(-1, 6)
+        self._pull = jacobian.transpose(1, 0, 2)  # [2, N, 6]
         self._normal = np.empty((len(self.points), 42))  # of the least squares: each point's Gram matrix, and its pull
-        self._normal[:, :36] = np.einsum("nci,ncj->nij", self._design, self._design).reshape(len(self.points), 36)
+        self._normal[:, :36] = np.einsum("nci,ncj->nij", jacobian, jacobian).reshape(len(self.points), 36)
 
     def displacement(self, moved: NDArray[np.float64], misfit: NDArray[np.float32]) -> Displacement:
         """moved: [N, 2], motion of the points, outer-eye distances; misfit: [R], see `Displacement`."""
@@ -91,7 +98,7 @@ class Anchors:
 
     def _fit(self, moved: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Reweighted least squares (Geman-McClure); moved [N, 2]; the head [6] and what it leaves [N, 2]."""
-        x, y = self._design[:, 0], self._design[:, 1]
+        x, y = self._pull
         self._normal[:, 36:] = x * moved[:, :1] + y * moved[:, 1:]
         weight, middle = TRUST, len(moved) // 2
         for left in reversed(range(ROUNDS)):
@@ -99,9 +106,10 @@ class Anchors:
             head = cv2.solve(sums[:36].reshape(6, 6) + RIDGE, sums[36:], flags=cv2.DECOMP_CHOLESKY)[1]
             residual = moved - (self._flat @ head).reshape(-1, 2)
             if left:
-                squared = residual[:, 0] ** 2 + residual[:, 1] ** 2
+                squared = residual * residual
+                squared = squared[:, 0] + squared[:, 1]
                 scale = max(float(np.sort(squared)[middle]), SCALE_FLOOR**2)
-                weight = TRUST / (1 + squared / (2 * scale)) ** 2
+                weight = TRUST / np.square(1 + squared * (0.5 / scale))
         return np.asarray(head[:, 0], np.float64), residual
 
 
@@ -113,12 +121,32 @@ class Tracker(Anchors):
         """picture: [CROP_PX, CROP_PX] uint8, evenly lit (`flow.evenly_lit`), as are those that it is followed into."""
         super().__init__(landmarks)
         self._picture, self._from = picture, np.ascontiguousarray(self.points[:, None])
+        self._last: NDArray[np.float32] | None = None
 
     def __call__(self, picture: NDArray[np.uint8]) -> Displacement:
-        """picture: as for the constructor."""
+        """Found from where the points began. picture: as for the constructor."""
+        return self._found(*self._search(picture, self._from, 1))
+
+    def follow(self, picture: NDArray[np.uint8]) -> Displacement:
+        """Found from where the points were in the picture followed before, so that a long way is gone in short steps;
+        what was lost there begins where it began."""
+        to, error = self._search(picture, self._from, 1) if self._last is None else self._search(picture, self._last, 0)
+        lost = (error > LOST) | (np.abs(to - self._from).max(2) > REACH * EYE_DISTANCE_PX)
+        self._last = np.where(lost[..., None], self._from, to)
+        return self._found(to, error)
+
+    def _search(
+        self, picture: NDArray[np.uint8], start: NDArray[np.float32], level: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Where the points are, [N, 1, 2], and how badly they fit there, [N, 1]. level: of the coarsest picture, each
+        half as large."""
         to, _, error = cv2.calcOpticalFlowPyrLK(
-            self._picture, picture, self._from, None, winSize=WINDOW, maxLevel=1, criteria=STOP
-        )  # type: ignore[call-overload]  # the stubs forget that None is allowed
+            self._picture, picture, self._from, start.copy(), winSize=WINDOW, maxLevel=level, criteria=STOP,
+            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+        )  # fmt: skip
+        return np.asarray(to, np.float32), np.asarray(error, np.float32)
+
+    def _found(self, to: NDArray[np.float32], error: NDArray[np.float32]) -> Displacement:
         moved = (to - self._from)[:, 0].astype(np.float64) / EYE_DISTANCE_PX
         return self.displacement(moved, error[: len(ROIS), 0])
 

@@ -1,14 +1,14 @@
 """Optical flow on aligned crops, what the head adds to it, and strain.
 
-Two tiers, both dense inverse search (Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016):
-`Flow("cheap")` for every frame, `Flow("fine")` for the frames that matter. OpenCV's presets stop at a scale of four
-pixels and return 20 to 55 % of a local sub-pixel motion; `cheap` goes on to two pixels (40 to 75 %, for little more
-time because its patches do not overlap) and `fine` to one, twice: what the first pass leaves is measured again on the
-picture moved back by it. That returns 89 to 102 % of the motion in every region of a face.
+Dense inverse search (Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016). OpenCV's presets stop
+at a scale of four pixels and return 20 to 55 % of a local sub-pixel motion. Here the first pass goes on to two pixels
+(40 to 75 %), and what it leaves is measured to one pixel, on the picture moved back by it: together 90 to 104 % of the
+motion in every region of a face. This is for the frames that matter; on every frame, points are followed
+(`displacement.Tracker`).
 """
 
 from functools import cache
-from typing import Final, Literal
+from typing import Final
 
 import cv2
 import numpy as np
@@ -17,31 +17,19 @@ from numpy.typing import NDArray
 Image = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
-Tier = Literal["cheap", "fine"]
-
-_FINEST_SCALE: Final[dict[Tier, int]] = {"cheap": 1, "fine": 0}
-_DESCENT_STEPS: Final[dict[Tier, int]] = {"cheap": 8, "fine": 16}
-_PASSES: Final[dict[Tier, int]] = {"cheap": 1, "fine": 2}
-_STRIDE_PX: Final[dict[Tier, int]] = {"cheap": 8, "fine": 6}
-
+_PASSES: Final = ((1, 8, 8), (0, 16, 6))
+"""Finest scale (a power of two, pixels), steps of descent, and pixels between patches, of each pass."""
 
 EVEN_PX: Final = 21
 """Light is even over this many pixels."""
 
 
 class Flow:
-    """One flow algorithm with its buffers; not shared between threads.
+    """The algorithm with its buffers; not shared between threads."""
 
-    tier: "cheap" (coarse, for detection) or "fine" (for measuring).
-    """
-
-    def __init__(self, tier: Tier) -> None:
+    def __init__(self) -> None:
         cv2.setNumThreads(1)  # the search goes by stripes, one a thread: more threads, other numbers
-        self._tier = tier
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-        self._dis.setFinestScale(_FINEST_SCALE[tier])
-        self._dis.setGradientDescentIterations(_DESCENT_STEPS[tier])
-        self._dis.setPatchStride(_STRIDE_PX[tier])
+        self._passes = [_search(*how) for how in _PASSES]
 
     def __call__(self, start: Image, end: Image) -> Field:
         """Motion of each pixel of `start` to `end`.
@@ -51,15 +39,25 @@ class Flow:
         """
         if start.shape != end.shape or start.ndim != 2 or min(start.shape) < 16:
             raise ValueError(f"flow needs two grey pictures of equal size, got {start.shape} and {end.shape}")
-        field = self._calc(start, end)
-        for _ in range(_PASSES[self._tier] - 1):
+        first, *others = self._passes
+        field = _calc(first, start, end)
+        for search in others:
             source = _pixels(start.shape) + field
             back = cv2.remap(end, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
-            field = field + self._calc(start, np.asarray(back, np.uint8))
+            field = field + _calc(search, start, np.asarray(back, np.uint8))
         return field
 
-    def _calc(self, start: Image, end: Image) -> Field:
-        return np.asarray(self._dis.calc(start, end, None), np.float32)  # type: ignore[call-overload]  # None is allowed
+
+def _search(finest_scale: int, steps: int, stride_px: int) -> cv2.DISOpticalFlow:
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    search.setFinestScale(finest_scale)
+    search.setGradientDescentIterations(steps)
+    search.setPatchStride(stride_px)
+    return search
+
+
+def _calc(search: cv2.DISOpticalFlow, start: Image, end: Image) -> Field:
+    return np.asarray(search.calc(start, end, None), np.float32)  # type: ignore[call-overload]  # None is allowed
 
 
 @cache

@@ -28,6 +28,9 @@ LIDS: Final = np.array([roi.name.startswith("lid_") for roi in ROIS])
 _CORNERS: Final = {"right": (RIGHT_EYE_OUTER, RIGHT_EYE_INNER), "left": (LEFT_EYE_INNER, LEFT_EYE_OUTER)}
 
 
+_BOTH: Final = np.ones(2, np.float32)
+
+
 def _lid_weights() -> NDArray[np.float32]:
     """[lids, 478]: the edge of each lid less the middle of its eye's corners, outer-eye distances."""
     weights = np.zeros((int(LIDS.sum()), LANDMARKS), np.float32)
@@ -50,10 +53,11 @@ def closure(opening: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def take_out_blink(rows: Rows) -> None:
     """Marks the newest row as shut, or, when it is the first open one after a blink, corrects those of the blink."""
-    newest_us, eyes = int(rows.times[-1]), rows.table["opening"]
-    before = rows.since(newest_us - int(C.blink_fall_s * SECOND))
-    fell = eyes[-1].sum() < (1 - C.closing) * eyes[before].sum(1).max()
-    if not fell and (len(rows) < 2 or rows.table["shut"][-2] != SHUT):
+    newest_us = int(rows.times[-1])
+    before = rows.table[rows.since(newest_us - int(C.blink_fall_s * SECOND))]
+    eyes = before["opening"] @ _BOTH
+    fell = eyes[-1] < (1 - C.closing) * eyes.max()
+    if not fell and (len(rows) < 2 or rows.table[-2]["shut"] != SHUT):
         return
     window = rows.since(newest_us - int(C.baseline_s * SECOND))
     table, seconds = rows.table[window], (rows.times[window] - newest_us) / SECOND

@@ -63,15 +63,19 @@ class Constants:
     steady_s: float = 0.07
     """Positions are averaged over this long before they are judged."""
     likely: float = 0.7
-    """A brief candidate of this likelihood is an expression."""
+    """A brief candidate of this likelihood is an expression …"""
+    hidden_likely: float = 0.9
+    """… or of this, where some of the skin was hidden, …"""
+    likeness: float = 0.5
+    """… when action units explain this share (a cosine) of what is more than noise: generated videos, which likelihoods
+    rest on, know fewer ways to move a face than people do."""
     shared: float = 0.2
     """Of what overlaps an expression by more (intersection over union), only the first is published."""
     long_score: float = 12.0
     """What does not come back at once is one when action units explain a movement of this many standard deviations of
     its channels' noise, …"""
-    likeness: float = 0.7
-    """… this share (a cosine) of what is more than noise, which brief ones must reach too: generated videos, which
-    likelihoods rest on, know fewer ways to move a face than people do, …"""
+    long_likeness: float = 0.7
+    """… this share of what is more than noise, …"""
     long_amplitude: float = 0.012
     """… and some ROI moves by this much, outer-eye distances."""
     alone_s: float = 0.6
@@ -143,7 +147,7 @@ CONSTANTS: Final = Constants()
 
 def _version() -> str:
     parts = (sorted(asdict(CONSTANTS).items()), LOOK_BACK_S, VERSION, NUM_FACES, TREES.digest)
-    return "2-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+    return "3-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 DETECTOR_VERSION: Final = _version()

@@ -1,6 +1,9 @@
 """Detectors of any number of streams, kept apart by stream key: what one process without a broker uses."""
 
-from microex.v1 import frame_pb2
+import numpy as np
+from numpy.typing import NDArray
+
+from microex.v1 import frame_pb2, stream_pb2
 from services.common.ids import stream_key
 from services.spotter.detector import Detector, Step
 
@@ -20,3 +23,8 @@ class Spotter:
         if step.outcome == "end":
             del self._detectors[key]
         return step
+
+    def magnitudes(self, stream: stream_pb2.StreamKey) -> NDArray[np.float32]:
+        """Motion of each region of a face in the last frame that was analysed, [regions] float32, outer-eye distances.
+        Raises KeyError for a stream that has ended."""
+        return self._detectors[stream_key(stream)].magnitudes()

@@ -1,7 +1,7 @@
 """Reading one curve that rises and falls: where its peak ends, and where its feet stand. Times in seconds."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,12 @@ class Peak:
 
     phase: Literal["decayed", "open", "part", "drift"]
     start: int
+
+
+def middle(values: NDArray[Any]) -> NDArray[Any]:
+    """The median along the first axis; the larger of two in the middle. One at least."""
+    half = len(values) // 2
+    return np.asarray(np.partition(values, half, axis=0)[half])
 
 
 def peak(curve: Floats, apex: int) -> Peak:

@@ -35,7 +35,6 @@ class Step:
 
     outcome: analysed, rejected (see reason), repeat (an index seen before) or end. windows: those that it decided.
     reason: why it was rejected: "blank", "geometry", "time" (that of the last frame) or "late" (an index passed over).
-    magnitudes: [regions] float32, motion of each region of this frame, outer-eye distances; None unless analysed.
     time_us: of the frame, or of the stream's last one. verdicts: on all candidates that were looked at now, those that
     became windows among them.
     """
@@ -44,7 +43,6 @@ class Step:
     time_us: int
     windows: list[window_pb2.ApexWindow] = field(default_factory=list)
     reason: str | None = None
-    magnitudes: NDArray[np.float32] | None = None
     verdicts: list[Verdict] = field(default_factory=list)
 
     @property
@@ -61,7 +59,7 @@ class Detector:
         have been replayed, since until then the state may differ from what it would have been."""
         self._silent_until_us: int | None = None
         self._whole = whole
-        self._fine = Flow("fine")
+        self._fine = Flow()
         self._forget()
 
     @property
@@ -92,12 +90,16 @@ class Detector:
     def _take(self, sight: Sight, message: frame_pb2.FaceFrame) -> Step:
         """What was measured on the next frame, and what follows from it."""
         time_us, previous_us, delay_us = int(sight.row["time_us"]), self._newest_us(), int(C.delay_s * SECOND)
-        magnitudes = self._signal.take(sight)
+        self._signal.take(sight)
         if previous_us is not None:
             self._open += due(self._rows, previous_us - delay_us, time_us - delay_us)
-        step = Step("analysed", time_us, magnitudes=magnitudes)
+        step = Step("analysed", time_us)
         self._decide(message, step)
         return step
+
+    def magnitudes(self) -> NDArray[np.float32]:
+        """Motion of each region of the last frame that was analysed, [regions] float32, outer-eye distances."""
+        return self._signal.magnitudes()
 
     def _newest_us(self) -> int | None:
         return int(self._rows.times[-1]) if len(self._rows) else None

@@ -4,7 +4,7 @@ A judgement is a pure function of the rows: nothing is remembered of earlier one
 its measures together (`likelihood.py`), what lasts by a few plain bounds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.spotter import curve as shape
 from services.spotter.candidate import Candidate
 from services.spotter.constants import CONSTANTS as C
-from services.spotter.likelihood import likelihood, spoke_against
+from services.spotter.likelihood import feet, likelihood, row_of, spoke_against
 from services.spotter.measures import Measures, Seen, measure
 from services.spotter.reason import Reason
 from services.spotter.rows import SECOND, Rows
@@ -58,19 +58,29 @@ def judge(rows: Rows, candidate: Candidate) -> Verdict:
     seen = measure(rows, candidate)
     if not isinstance(seen, Seen):
         return Verdict(candidate.apex_us, candidate.brief, seen)
-    chance = likelihood(seen) if candidate.brief else None
-    reason = _doubt(seen, chance) if chance is not None else _bounds(seen)
+    chance, reason = _doubt(seen) if candidate.brief else (None, _bounds(seen))
+    if reason is None and candidate.brief:
+        seen = _between_feet(seen)
     found = reason or _placed(seen, candidate.brief)
     if isinstance(found, str):
         return Verdict(candidate.apex_us, candidate.brief, found, chance, seen)
     return Verdict(candidate.apex_us, candidate.brief, None, chance, seen, found)
 
 
-def _doubt(seen: Seen, chance: float) -> Reason | None:
-    """Of one that is soon over."""
-    if chance < C.likely:
-        return _meanwhile(seen) or spoke_against(seen)
-    return _meanwhile(seen) or "shape" if seen.measures.likeness < C.likeness else None
+def _doubt(seen: Seen) -> tuple[float, Reason | None]:
+    """Of one that is soon over: how likely it is an expression, and why it is none."""
+    row = row_of(seen)
+    chance = likelihood(row)
+    if chance < (C.hidden_likely if seen.hidden else C.likely):
+        return chance, _meanwhile(seen) or spoke_against(row)
+    return chance, _meanwhile(seen) or "shape" if seen.measures.likeness < C.likeness else None
+
+
+def _between_feet(seen: Seen) -> Seen:
+    """The same, its feet where the trees see them."""
+    rise, fall = feet(row_of(seen))
+    apex_s = float(seen.times[seen.apex])
+    return replace(seen, onset_s=apex_s - rise, offset_s=apex_s + fall)
 
 
 def _meanwhile(seen: Seen) -> Reason | None:
@@ -94,7 +104,7 @@ def _bounds(seen: Seen) -> Reason | None:
         return "head"
     if found.score < C.long_score:
         return _meanwhile(seen) or "noise"
-    if found.likeness < C.likeness:
+    if found.likeness < C.long_likeness:
         return _meanwhile(seen) or "shape"
     if found.amplitude < C.long_amplitude:
         return "weak"
@@ -108,7 +118,7 @@ def _placed(seen: Seen, brief: bool) -> Expression | Reason:
     times, time_us, apex = seen.times, seen.table["time_us"], seen.apex
     if not 0 < apex < len(times) - 1 or shape.peak(seen.strength, apex).phase not in ("decayed", "open"):
         return "shape"
-    frame_s = float(np.median(np.diff(times)))
+    frame_s = float(shape.middle(np.diff(times)))
     first = int(np.searchsorted(times, seen.onset_s + frame_s / 2))
     onset_us = int(time_us[min(first, apex - 1)])
     end_s = seen.offset_s - frame_s / 2

@@ -1,8 +1,9 @@
-"""How likely a brief candidate is an expression, by all that was measured on it, and what spoke most against it.
+"""How likely a brief candidate is an expression, by all that was measured on it, where its feet stand, and what spoke
+most against it.
 
 Boosted trees (`trees.py`) weigh every measure, the curve and the pattern of motion together. They may only rise with
-measures that speak for an expression and fall with the others, so that each can be explained. They were fitted on
-generated videos of training identities and motion style.
+measures that speak for an expression and fall with the others, so that each can be explained. Others read the feet off
+the same measures and the curve. They were fitted on generated videos of training identities and motion style.
 """
 
 import math
@@ -35,6 +36,8 @@ HIGHEST_SCORE: Final = 33.0
 """What is larger is not more of an expression."""
 USUAL_S: Final = 0.38
 """How long a micro-expression lasts: what counts is how far from it."""
+FREE: Final = ("curve ", "pattern ", "rise_s", "fall_s")
+"""What begins so may speak either way."""
 MISFIT: Final = (-1.0, 3.0)
 """Between these, misfit tells something."""
 CURVE_S: Final = np.arange(-20, 16) / 30
@@ -44,6 +47,7 @@ STEEPEST: Final = 1.5
 
 _AGAINST: Final[dict[str, Reason]] = {
     "score": "noise", "likeness": "shape", "amplitude": "weak", "fit": "shape", "lasts_s": "shape", "alone": "noise",
+    "rise_s": "shape", "fall_s": "shape",
     "restless": "noise", "foot": "shape", "drift": "drift", "crowded": "shape", "noise": "noise", "mouth": "speech",
     "talking": "speech", "lids": "blink", "turn_deg": "head", "turn_near_deg": "head", "shut": "blink",
     "shut_near": "blink", "misfit": "occlusion", "light": "light", "jump": "jump", "filtered_score": "noise",
@@ -58,7 +62,7 @@ def measured(seen: Seen) -> dict[str, float]:
     assert seen.matched is not None, "is brief"
     found = asdict(seen.measures) | seen.matched.measures()
     found["score"] = min(found["score"], HIGHEST_SCORE)
-    found["lasts_s"] = abs(found["lasts_s"] - USUAL_S)
+    found["lasts_s"] = abs(seen.measures.rise_s + seen.measures.fall_s - USUAL_S)
     found["misfit"] = min(max(found["misfit"], MISFIT[0]), MISFIT[1])
     logs = {name: math.log(max(found[name] + least, 1e-9)) for name, least in _LEAST.items()}
     short = {name: -math.log(max(1 - found[name], 0) + least) for name, least in _SHORT_OF_ONE.items()}
@@ -80,19 +84,28 @@ def features(seen: Seen) -> dict[str, float]:
     )  # fmt: skip
 
 
-def likelihood(seen: Seen) -> float:
-    """0 to 1."""
-    return float(TREES(_row(seen)[None])[0])
-
-
-def spoke_against(seen: Seen) -> Reason:
-    """What it is, if it is no expression: what it would be likeliest to be one without."""
-    row, groups = _row(seen), [name.partition(" ")[0] for name in TREES.names]
-    names = list(dict.fromkeys(groups))
-    instead = np.array([np.where(np.array(groups) == name, TREES.typical, row) for name in names])
-    return _AGAINST[names[int(TREES(instead).argmax())]]
-
-
-def _row(seen: Seen) -> Floats:
+def row_of(seen: Seen) -> Floats:
+    """[1, F]: the features of a brief candidate in the order of the trees."""
     found = features(seen)
-    return np.array([found[name] for name in TREES.names])
+    return np.array([[found[name] for name in TREES.names]])
+
+
+def likelihood(row: Floats) -> float:
+    """0 to 1. row: as `row_of` makes it."""
+    return float(1 / (1 + np.exp(-TREES.expression(row)[0])))
+
+
+def feet(row: Floats) -> tuple[float, float]:
+    """How long before the apex an expression begins, and how long after it ends, seconds."""
+    return max(float(TREES.rise(row)[0]), 0.0), max(float(TREES.fall(row)[0]), 0.0)
+
+
+def spoke_against(row: Floats) -> Reason:
+    """What it is, if it is no expression: what it would be likeliest to be one without."""
+    instead = np.where(_GROUPS, TREES.typical, row)
+    return _AGAINST[_GROUP_NAMES[int(TREES.expression(instead).argmax())]]
+
+
+_GROUP_NAMES: Final = tuple(dict.fromkeys(name.partition(" ")[0] for name in TREES.names))
+_GROUPS: Final = np.array([[name.partition(" ")[0] == group for name in TREES.names] for group in _GROUP_NAMES])
+"""[groups, F]: the features that each stands for: curve and pattern have many."""

@@ -7,12 +7,13 @@ single frames averages out over the whole movement, and what stays constant mean
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.templates import FLAT, explained
 from services.spotter.constants import CONSTANTS as C
-from services.spotter.curve import TO_SIGMA, VISIBLE, rise_and_fall
+from services.spotter.curve import TO_SIGMA, VISIBLE, middle, rise_and_fall
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -53,18 +54,18 @@ def matched(times: Floats, away: Floats, apex: int, feet: tuple[float, float], s
     """times: [n] seconds; away: [n, R, 2] outer-eye distances from neutral; apex: position of the largest movement;
     feet: when it begins and ends; shut: [n] frames with shut eyes, which say nothing of noise; ignored: [R] or [R, 2]
     what does not count."""
-    frame_s = float(np.median(np.diff(times)))
+    frame_s = float(middle(np.diff(times)))
     rise, fall = (max(s, frame_s) / (1 - VISIBLE) for s in (times[apex] - feet[0], feet[1] - times[apex]))
     apart = ((times < feet[0] - C.margin_s - fall) | (times > feet[1] + C.margin_s + rise)) & ~shut
     if apart.sum() < FEWEST:
         apart = (times < feet[0] - C.margin_s) | (times > feet[1] + C.margin_s)
     elsewhere = np.flatnonzero(apart)
     elsewhere = elsewhere[:: max(1, len(elsewhere) // MOST)]
-    answers = _filtered(away, _kernel(rise, fall, frame_s), _frames(rise, frame_s), np.append(apex, elsewhere))
-    lead, rest = answers[0], answers[1:]
+    answers = _filtered(away, _kernel(rise, fall, frame_s), _frames(rise, frame_s))
+    lead, rest = answers[apex], answers[elsewhere]
     noise = np.full(away.shape[1:], C.noise_floor)
     if len(rest) >= FEWEST:
-        noise = TO_SIGMA * np.median(np.abs(rest - np.median(rest, axis=0)), axis=0)
+        noise = TO_SIGMA * middle(np.abs(rest - middle(rest)))
     noise = np.maximum(noise, FLOOR * C.noise_floor)
     noise[ignored] = IGNORED
     weight = lead / noise**2
@@ -75,7 +76,7 @@ def matched(times: Floats, away: Floats, apex: int, feet: tuple[float, float], s
         score,
         likeness,
         chance=float(np.sort(np.abs(along))[-3:].mean()) if len(along) else 0.0,
-        noise=float(np.median(noise[counted]) / C.noise_floor) if counted.any() else IGNORED,
+        noise=float(middle(noise[counted]) / C.noise_floor) if counted.any() else IGNORED,
         pattern=np.where(counted, lead / noise, 0),
     )
 
@@ -109,7 +110,8 @@ def _frames(flank: float, frame_s: float) -> int:
     return int(np.ceil((flank + AROUND_S) / frame_s))
 
 
-def _filtered(away: Floats, kernel: Floats, before: int, at: NDArray[np.intp]) -> Floats:
-    """[len(at), R, 2]: its answer at those frames; beyond the ends the face stays where it is."""
-    frames = (at[:, None] + np.arange(len(kernel)) - before).clip(0, len(away) - 1)
-    return np.asarray(np.einsum("k,nkrc->nrc", kernel, away[frames], optimize=True))
+def _filtered(away: Floats, kernel: Floats, before: int) -> Floats:
+    """[n, R, 2]: its answer at every frame; beyond the ends the face stays where it is."""
+    flat = away.reshape(len(away), -1)
+    answers = cv2.filter2D(flat, cv2.CV_64F, kernel[:, None], anchor=(0, before), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(answers, np.float64).reshape(away.shape)

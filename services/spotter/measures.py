@@ -8,6 +8,7 @@ function of the rows.
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,21 +36,23 @@ class Measures:
 
     score: length of the motion that action units explain, standard deviations of noise. likeness: its share of what
     exceeds noise (a cosine). amplitude: largest motion of a ROI, outer-eye distances. fit: share of the curve's
-    square that one rise and fall explains. lasts_s: from foot to foot. alone: share of the time just around in which
-    the same direction is moved along. restless: what is moved along it within BESIDE_S, root mean square, as a share of
-    the apex. foot: what is left just outside the feet, likewise. drift: how far neutral moved meanwhile, likewise.
-    crowded: 1 when another movement had ended only just before. noise, mouth: noise of all channels and of those that
-    speech moves, times its floor. talking, lids: share of the evidence that lies where speech moves, and in the lids.
-    turn_deg, turn_near_deg: of the head during it, and within half a second. shut, shut_near: how far the eyes were
-    shut, 0 to 1, likewise. misfit: how much worse than usual skin was found again, a ratio. light: change of
-    brightness, a ratio. jump: largest step of the head between two frames, outer-eye distances.
+    square that one rise and fall explains. rise_s, fall_s: from the apex to either foot. alone: share of the time
+    just around in which the same direction is moved along. restless: what is moved along it within BESIDE_S, root
+    mean square, as a share of the apex. foot: what is left just outside the feet, likewise. drift: how far neutral
+    moved meanwhile, likewise. crowded: 1 when another movement had ended only just before. noise, mouth: noise of
+    all channels and of those that speech moves, times its floor. talking, lids: share of the evidence that lies
+    where speech moves, and in the lids. turn_deg, turn_near_deg: of the head during it, and within half a second.
+    shut, shut_near: how far the eyes were shut, 0 to 1, likewise. misfit: how much worse than usual skin was found
+    again, a ratio. light: change of brightness, a ratio. jump: largest step of the head between two frames,
+    outer-eye distances.
     """
 
     score: float
     likeness: float
     amplitude: float
     fit: float
-    lasts_s: float
+    rise_s: float
+    fall_s: float
     alone: float
     restless: float
     foot: float
@@ -123,7 +126,7 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     strength = np.tensordot(away, weight, 2) * (np.sqrt((lead**2).sum()) / evidence)
     around = apart & (times > begin - C.alone_s) & (times < end + C.alone_s)
     if candidate.brief and around.any():
-        strength -= np.median(strength[around])
+        strength -= shape.middle(strength[around])
     apex = int(np.where(np.abs(times) <= C.dominance_s, strength, -np.inf).argmax())
     if strength[apex] <= 0:  # all that moved is left out
         return "occlusion" if hidden.any() else "noise"
@@ -136,13 +139,14 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
         likeness=likeness,
         amplitude=float(np.sqrt((lead**2).sum(1)).max()),
         fit=shape.fit(times, strength, apex, onset_s, offset_s),
-        lasts_s=offset_s - onset_s,
+        rise_s=float(times[apex]) - onset_s,
+        fall_s=offset_s - float(times[apex]),
         alone=_mean(share[around] > C.alone),
         restless=float(np.sqrt(_mean(share[beside] ** 2))),
         foot=max(abs(_mean(share[(times > low) & (times < low + C.margin_s)])) for low in (begin - C.margin_s, end)),
         drift=_drift(candidate),
         crowded=float(candidate.crowded),
-        noise=float(np.median(noise[counted]) / C.noise_floor) if counted.any() else IGNORED,
+        noise=float(shape.middle(noise[counted]) / C.noise_floor) if counted.any() else IGNORED,
         mouth=float(np.minimum(noise[TALKING], 1).mean() / C.noise_floor),
         talking=float((lead * weight)[TALKING].sum() / evidence),
         lids=float((lead * weight)[LIDS].sum() / evidence),
@@ -162,9 +166,10 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
 
 def _steady(away: Floats, times: Floats) -> Floats:
     """Averaged over `steady_s`, centred."""
-    half = round(C.steady_s / 2 / float(np.median(np.diff(times))))
-    padded = np.concatenate([away[:1].repeat(half + 1, 0), away, away[-1:].repeat(half, 0)]).cumsum(0)
-    return np.asarray((padded[2 * half + 1 :] - padded[: -2 * half - 1]) / (2 * half + 1))
+    half = round(C.steady_s / 2 / float(shape.middle(np.diff(times))))
+    flat = away.reshape(len(away), -1)
+    steady = cv2.blur(flat, (1, 2 * half + 1), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(steady, np.float64).reshape(away.shape)
 
 
 def _noise(away: Floats, times: Floats, apart: Mask) -> Floats:
@@ -175,12 +180,12 @@ def _noise(away: Floats, times: Floats, apart: Mask) -> Floats:
     if len(pairs) < 5:
         return np.full(away.shape[1:], C.noise_floor)
     steps = np.abs(away[later[pairs]] - away[pairs])
-    return np.asarray(np.maximum(shape.TO_SIGMA / np.sqrt(2) * np.median(steps, axis=0), C.noise_floor))
+    return np.asarray(np.maximum(shape.TO_SIGMA / np.sqrt(2) * shape.middle(steps), C.noise_floor))
 
 
 def _misfit(misfit: NDArray[np.float32], during: Mask, apart: Mask) -> Floats:
     """[R]: how much worse skin is found again during the candidate than at other times; 0 for lids."""
-    usual = np.median(misfit[apart], axis=0) if apart.sum() > 5 else misfit.min(0)
+    usual = shape.middle(misfit[apart]) if apart.sum() > 5 else misfit.min(0)
     worse = (misfit[during].max(0) - C.misfit) / np.maximum(usual, 0.5)
     return np.where(LIDS, 0, worse).astype(np.float64)
 

@@ -1,6 +1,5 @@
 """From a message to a face that can be measured. What is wrong with a message is found here, before state changes."""
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,7 +88,7 @@ def decode(jpeg: bytes) -> NDArray[np.uint8] | None:
 
 def _opening(landmarks: NDArray[np.float32]) -> tuple[float, float]:
     """The eye aspect ratio of Soukupova & Cech, "Real-time eye blink detection using facial landmarks", 2016."""
-    points = landmarks[_EYES].tolist()
-    inner, outer, width = (list(map(math.dist, points[k : k + 2], points[k + 6 : k + 8])) for k in (0, 2, 4))
+    across = landmarks[_EYES[:6]] - landmarks[_EYES[6:]]
+    inner, outer, width = np.hypot(across[:, 0], across[:, 1]).reshape(3, 2).tolist()
     right, left = ((a + b) / 2 / max(w, 1.0) for a, b, w in zip(inner, outer, width, strict=True))
     return right, left

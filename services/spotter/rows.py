@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.motion.rois import REGIONS, ROIS
+from services.motion.rois import ROIS
 
 SECOND: Final = 1_000_000
 """Microseconds."""
@@ -19,7 +19,6 @@ ROW: Final = np.dtype(
         ("time_us", "i8"),
         ("index", "u8"),
         ("position", "f4", (len(ROIS), 2)),  # of each ROI since the present reference, outer-eye distances
-        ("magnitude", "f4", (len(REGIONS),)),  # of each region since its baseline
         ("misfit", "f4", (len(ROIS),)),  # how badly its skin was found again, see Displacement
         (
             "novelty",
@@ -77,8 +76,8 @@ class Rows:
         stop = len(times) if until_us is None else int(times.searchsorted(until_us, "right"))
         return slice(int(times.searchsorted(after_us, "right")), stop)
 
-    def append(self, row: Any, kept: Kept) -> Any:
-        """Takes a row, lets old ones go, and returns where it lies, to be filled in."""
+    def append(self, row: Any, kept: Kept) -> None:
+        """Takes a row and lets old ones go."""
         time_us = int(row["time_us"])
         gone = self.since(time_us - self._keep_us).start
         self._start += gone
@@ -89,7 +88,6 @@ class Rows:
         self._stop += 1
         self.kept.append(kept)
         self._buffer[self._stop - 1] = row
-        return self._buffer[self._stop - 1]
 
     def _make_room(self) -> None:
         # Twice what is held, so that rows move once in as many frames.

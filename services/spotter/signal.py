@@ -23,7 +23,7 @@ from services.motion.templates import FLAT
 from services.spotter.blink import LID_WEIGHTS, LIDS, take_out_blink
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.reading import Face, decode
-from services.spotter.rows import ROW, SECOND, SHUT, Kept, Rows, Table
+from services.spotter.rows import ROW, SECOND, SHUT, Kept, Rows
 
 Span = tuple[float, float]
 
@@ -34,8 +34,14 @@ AFTER: Final[Span] = (0.26, C.ahead_s)
 """Seconds from a row to those that it is compared with. A micro-expression is over in half a second; another may
 have ended just before it began."""
 
+_EDGES_US: Final = {
+    before: (np.array([*before, *NOW, *AFTER]) * SECOND).astype(np.int64) for before in (BEFORE, JUST_BEFORE)
+}
+
 BASELINE_ROWS: Final = 25
 """Rows that a median is taken of: enough, and the same work at any frame rate."""
+
+_TEMPLATES: Final = FLAT.astype(np.float32)
 
 REGION_MEAN: Final = np.array(
     [[1 / len(names) if roi.name in names else 0 for roi in ROIS] for names in REGIONS.values()], np.float32
@@ -68,8 +74,8 @@ class Signal:
         if self._reference is None or face.time_us // _GRID_US != int(rows.times[-1]) // _GRID_US:
             carried = self._change_reference(face)
         assert self._reference is not None
-        moved = self._reference(evenly_lit(face.picture))
-        thumb = np.asarray(cv2.resize(face.picture, (16, 16), interpolation=cv2.INTER_AREA).reshape(-1), np.uint8)
+        moved = self._reference.follow(evenly_lit(face.picture))
+        thumb = face.picture[4::8, 4::8].ravel()
         row = np.zeros((), ROW)
         row["time_us"], row["index"] = face.time_us, face.index
         row["position"], row["misfit"] = moved.rois, moved.misfit
@@ -78,26 +84,27 @@ class Signal:
         row["brightness"], row["shift"] = face.brightness, moved.head[2:4]
         return Sight(row, Kept(face.jpeg, face.landmarks, thumb), carried)
 
-    def take(self, sight: Sight) -> NDArray[np.float32]:
-        """Puts what was measured into the rows; returns the magnitude of each region, [regions] float32, outer-eye
-        distances."""
+    def take(self, sight: Sight) -> None:
+        """Puts what was measured into the rows."""
         rows, time_us = self._rows, int(sight.row["time_us"])
         if sight.carried is not None:
             rows.table["position"] += sight.carried[0]
             rows.table["shift"] += sight.carried[1]
-        row = rows.append(sight.row, sight.kept)
-        away = row["position"] - baseline(rows, time_us)
-        row["magnitude"] = magnitude = REGION_MEAN @ np.sqrt((away * away).sum(1))
+        rows.append(sight.row, sight.kept)
         take_out_blink(rows)
         self._settle(int(rows.times[-2]) if len(rows) > 1 else time_us, time_us)
-        return np.asarray(magnitude, np.float32)
+
+    def magnitudes(self) -> NDArray[np.float32]:
+        """[regions]: how far each region of the newest frame is from its baseline, outer-eye distances."""
+        away = self._rows.table["position"][-1] - baseline(self._rows, int(self._rows.times[-1]))
+        return np.asarray(REGION_MEAN @ np.sqrt((away * away).sum(1)), np.float32)
 
     def _settle(self, after_us: int, until_us: int) -> None:
         """Novelty of the rows for which those two times have just come into sight."""
         rows, ahead = self._rows, int(C.ahead_s * SECOND)
         window = rows.since(after_us - ahead, until_us - ahead)
         for time_us, row in zip(rows.times[window], rows.table[window], strict=True):
-            row["novelty"] = (FLAT @ bump(rows, int(time_us))[0].reshape(-1)).max()
+            row["novelty"] = (_TEMPLATES @ bump(rows, int(time_us))[0].ravel()).max()
 
     def finish(self) -> None:
         """The stream is over: novelty of the last rows, from what there is."""
@@ -127,19 +134,19 @@ def bump(rows: Rows, time_us: int, before_s: Span = BEFORE) -> tuple[NDArray[np.
 
     Returns [R, 2] each, outer-eye distances; the first is 0 where one of them is not known.
     """
-    edges = rows.times.searchsorted(time_us + (np.array([*before_s, *NOW, *AFTER]) * SECOND).astype(np.int64))
-    before, now, after = (_mean(rows.table[low:high]) for low, high in edges.reshape(3, 2).tolist())
-    if before is None or now is None or after is None:
-        return np.zeros((len(ROIS), 2), np.float32), np.zeros((len(ROIS), 2), np.float32)
-    return np.asarray(now - (before + after) / 2, np.float32), np.asarray(after - before, np.float32)
-
-
-def _mean(table: Table) -> NDArray[np.float32] | None:
-    """[R, 2] position, of the rows without a blink."""
-    position, shut = table["position"], table["shut"] == SHUT
+    edges = rows.times.searchsorted(time_us + _EDGES_US[before_s]).tolist()
+    table, first = rows.table[edges[0] : edges[-1]], edges[0]
+    position, shut = table["position"].reshape(len(table), -1), table["shut"] == SHUT
     if shut.any():
-        position = position[~shut]
-    return np.asarray(np.add.reduce(position) / np.float32(len(position))) if len(position) else None
+        position[shut] = 0
+    means = []
+    for low, high in zip(edges[::2], edges[1::2], strict=True):
+        count = high - low - int(np.count_nonzero(shut[low - first : high - first]))
+        if not count:
+            return np.zeros((len(ROIS), 2), np.float32), np.zeros((len(ROIS), 2), np.float32)
+        means.append(np.add.reduce(position[low - first : high - first]) / np.float32(count))
+    before, now, after = means
+    return (now - (before + after) / 2).reshape(-1, 2), (after - before).reshape(-1, 2)
 
 
 def baseline(rows: Rows, time_us: int) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from services.motion.rois import PATCH, REGIONS, ROIS, roi_centres
 from services.motion.tensor import MotionTensor, cut_patches, pack
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.constants import DETECTOR_VERSION
+from services.spotter.curve import middle
 from services.spotter.judge import Expression
 from services.spotter.reading import decode
 from services.spotter.rows import SECOND, Rows
@@ -35,7 +36,7 @@ def build(
         onset=onset,
         apex=apex,
         offset=offset,
-        fps=SECOND / float(np.median(np.diff(times[around]))),
+        fps=SECOND / float(middle(np.diff(times[around]))),
         detector=DETECTOR_VERSION,
         curves=window_pb2.Curves(
             time_us=found.times_us.tolist(),
@@ -54,7 +55,7 @@ def _moment(rows: Rows, time_us: int) -> stream_pb2.Moment:
     at = int(np.searchsorted(times, time_us))
     if at < len(times):
         return stream_pb2.Moment(index=int(indices[at]), time_us=int(times[at]))
-    ahead = (time_us - int(times[-1])) / float(np.median(np.diff(times)))
+    ahead = (time_us - int(times[-1])) / float(middle(np.diff(times)))
     return stream_pb2.Moment(index=int(indices[-1]) + round(ahead), time_us=time_us)
 
 

@@ -23,7 +23,7 @@ def flow(name: Algorithm) -> Callable[[Image, Image], Field]:
     """From two grey pictures [H, W] uint8 to [H, W, 2] float32 pixels. Keeps buffers: not to be shared between
     threads."""
     if name == "dis":
-        return Flow("fine")
+        return Flow()
     return _farneback if name == "farneback" else _tvl1()
 
 

@@ -50,16 +50,22 @@ class Mover:
         return np.asarray(np.tensordot(aus, self._aus, 2) + np.tensordot(blink, self._closed, 1))
 
     def reach(self, aus: Array) -> Array:
-        """Largest displacement of a landmark for each of [n, A, 2], outer-eye distances."""
-        used = np.flatnonzero(aus.any((0, 2)))
-        moved = np.tensordot(aus[:, used], self._aus[used], 2)
-        return np.asarray(np.linalg.norm(moved, axis=-1).max(-1))
+        """As `reach`."""
+        return reach(aus, self._aus)
 
     def _field(self, which: int, side: int) -> Single:
         if (which, side) not in self._spread:
             moved = self._closed[side] if which == len(AUS) else self._aus[which, side]
             self._spread[which, side] = self.sheets.spread(moved)
         return self._spread[which, side]
+
+
+def reach(aus: Array, moves: Array) -> Array:
+    """Largest displacement of a landmark for each of [n, A, 2], outer-eye distances. moves: [A, 2, 478, 2] of each
+    action unit's sides."""
+    used = np.flatnonzero(aus.any((0, 2)))
+    moved = np.tensordot(aus[:, used], moves[used], 2)
+    return np.asarray(np.linalg.norm(moved, axis=-1).max(-1))
 
 
 def mover_of(still: Still, style: Style) -> Mover:

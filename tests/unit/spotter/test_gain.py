@@ -33,7 +33,7 @@ def patch(field: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("region", list(REGIONS))
 def test_the_tensor_shows_the_true_size_of_small_motions(neutral: frame_pb2.FaceFrame, region: str) -> None:
-    picture, flow = picture_of(neutral), Flow("fine")
+    picture, flow = picture_of(neutral), Flow()
     centre = roi_centres(landmarks_of(neutral))[ROI_INDEX[REGIONS[region][0]]]
     gains = []
     for shift in SHIFTS:

@@ -1,5 +1,7 @@
 """What speaks for a brief candidate and against it: the filter of its shape, the trees, and how those are fitted."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from microex.v1 import frame_pb2
 from services.lab.metrics import Span
 from services.lab.replant import Replay, plant
-from services.lab.spotter_weights import Candidates, _write, fit
+from services.lab.spotter_weights import Candidates, _write, fit, flanks_of, right
 from services.motion.rois import ROI_INDEX, ROIS, mirrored
 from services.motion.templates import NAMES, TEMPLATES
 from services.spotter.constants import CONSTANTS
 from services.spotter.detector import Detector
 from services.spotter.judge import Verdict
-from services.spotter.likelihood import FOR, features, likelihood, spoke_against
+from services.spotter.likelihood import FOR, FREE, features, feet, likelihood, row_of, spoke_against
 from services.spotter.matched import matched
 from services.spotter.trees import TREES, Trees
 from tests.unit.spotter.planting import Plant
@@ -77,17 +79,17 @@ def test_all_that_is_weighed_is_measured_and_nothing_more(smiles: list[Verdict])
 def test_a_plain_expression_is_likely(smiles: list[Verdict]) -> None:
     [verdict] = [verdict for verdict in smiles if verdict.found is not None]
     assert verdict.seen is not None
-    assert likelihood(verdict.seen) == verdict.likelihood
+    assert likelihood(row_of(verdict.seen)) == verdict.likelihood
     assert verdict.likelihood is not None and verdict.likelihood > CONSTANTS.likely
 
 
 def test_no_measure_speaks_the_wrong_way() -> None:
     """Along each measure the shipped trees only rise, or only fall."""
     for k, name in enumerate(TREES.names):
-        if not name.startswith(("curve ", "pattern ")):
+        if not name.startswith(FREE):
             rows = np.tile(TREES.typical, (80, 1))
             rows[:, k] += np.linspace(-6, 6, 80)
-            steps = np.diff(TREES(rows)) * (1 if name in FOR else -1)
+            steps = np.diff(TREES.expression(rows)) * (1 if name in FOR else -1)
             assert steps.min() >= -1e-9, name
 
 
@@ -101,18 +103,14 @@ def test_what_spoke_against_it_is_named(smiles: list[Verdict], monkeypatch: pyte
             return np.isclose(rows[:, at], TREES.typical[at]).astype(float)
 
         monkeypatch.setattr("services.spotter.likelihood.TREES", _Says(one_says))
-        assert spoke_against(seen) == reason
+        assert spoke_against(row_of(seen)) == reason
 
 
 class _Says:
     names, typical = TREES.names, TREES.typical
 
-    def __init__(self, how: object) -> None:
-        self._how = how
-
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        assert callable(self._how)
-        return np.asarray(self._how(rows))
+    def __init__(self, how: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.expression = how
 
 
 @pytest.fixture(scope="module")
@@ -122,31 +120,64 @@ def made_up() -> Candidates:
     rows = rng.normal(size=(1500, len(TREES.names)))
     at = {name: k for k, name in enumerate(TREES.names)}
     noses = rows[:, at["pattern nose_wing_left y"]] + rows[:, at["pattern nose_wing_right y"]]
-    return Candidates(TREES.names, rows, rows[:, at["score"]] - noses > 0)
+    flanks = 0.2 + 0.04 * rows[:, [at["rise_s"], at["fall_s"]]].clip(-2, 2)
+    flanks[rows[:, at["score"]] < noses] = np.nan
+    return Candidates(TREES.names, rows, flanks, np.full(1500, 1 / 30), np.arange(1500) // 150)
+
+
+@pytest.fixture(scope="module")
+def learned(made_up: Candidates, tmp_path_factory: pytest.TempPathFactory) -> Trees:
+    path = tmp_path_factory.mktemp("trees") / "trees.npz"
+    _write(path, fit(made_up, right(made_up)))
+    return Trees(path)
 
 
 def test_trees_that_were_written_say_what_they_said(made_up: Candidates, tmp_path: Path,
                                                     monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
     kept = list[HistGradientBoostingClassifier]()
-    learn = HistGradientBoostingClassifier.fit
+    learn, answer, path = HistGradientBoostingClassifier.fit, right(made_up), tmp_path / "trees.npz"
     monkeypatch.setattr(HistGradientBoostingClassifier, "fit",
                         lambda self, *args: kept.append(self) or learn(self, *args))  # fmt: skip
-    _write(tmp_path / "trees.npz", fit(made_up))
-    trees = Trees(tmp_path / "trees.npz")
-    np.testing.assert_allclose(trees(made_up.rows[:200]), kept[0].predict_proba(made_up.rows[:200])[:, 1], atol=1e-9)
-    assert ((trees(made_up.rows) > 0.5) == made_up.right).mean() > 0.85
+    _write(path, fit(made_up, answer))
+    trees, rows = Trees(path), made_up.rows
+    np.testing.assert_allclose(trees.expression(rows[:200]), kept[0].decision_function(rows[:200]), atol=1e-9)
+    assert ((trees.expression(rows) > 0) == answer).mean() > 0.85
     assert trees.digest != TREES.digest
 
 
-def test_mirrored_faces_are_learned_alike(made_up: Candidates, tmp_path: Path) -> None:
-    _write(tmp_path / "trees.npz", fit(made_up))
-    trees, twin = Trees(tmp_path / "trees.npz"), mirrored()
-    rows = np.tile(trees.typical, (2, 1))
+def test_feet_are_learned_from_expressions(made_up: Candidates, learned: Trees,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    known = ~np.isnan(made_up.flanks[:, 0])
+    told = np.stack([learned.rise(made_up.rows), learned.fall(made_up.rows)], 1)
+    assert np.abs(told - made_up.flanks)[known].mean() < 0.01
+    monkeypatch.setattr("services.spotter.likelihood.TREES", learned)
+    assert feet(made_up.rows[:1]) == tuple(told[0].clip(0))
+
+
+def test_an_expression_that_is_placed_wrong_is_none(made_up: Candidates) -> None:
+    known = ~np.isnan(made_up.flanks[:, 0])
+    assert (right(made_up) == known).mean() > 0.98
+    astray = made_up.flanks.copy()
+    astray[::7] *= 6
+    answer = right(replace(made_up, flanks=astray))
+    assert not answer[~known].any() and not answer[::7].any() and answer[known].mean() > 0.8
+
+
+def test_whose_apex_it_is() -> None:
+    micros = [Span(1.0, 1.4), Span(2.0, 2.3)]
+    assert flanks_of(1.2, 0.1, micros) == pytest.approx((0.2, 0.1)), "the last frame begins 0.1 s before the end"
+    assert flanks_of(1.95, 0.1, micros) == pytest.approx((-0.05, 0.25)), "a frame before the onset"
+    assert np.isnan(flanks_of(1.6, 0.1, micros)).all()
+
+
+def test_mirrored_faces_are_learned_alike(learned: Trees) -> None:
+    twin = mirrored()
+    rows = np.tile(learned.typical, (2, 1))
     left = ROI_INDEX["nose_wing_left"]
     for row, roi in zip(rows, (left, twin[left]), strict=True):
-        row[trees.names.index(f"pattern {ROIS[roi].name} y")] = -2.5
-    one, other = trees(rows)
-    assert one == pytest.approx(other, abs=0.1)
+        row[learned.names.index(f"pattern {ROIS[roi].name} y")] = -2.5
+    one, other = learned.expression(rows)
+    assert one == pytest.approx(other, abs=0.4)
 
 
 def test_what_was_seen_is_judged_the_same_again_and_planted_smiles_are_found(neutral: frame_pb2.FaceFrame) -> None:
@@ -158,7 +189,7 @@ def test_what_was_seen_is_judged_the_same_again_and_planted_smiles_are_found(neu
     assert [(v.apex_us, v.reason, v.likelihood) for v in again] == [
         (v.apex_us, v.reason, v.likelihood) for v in at_once
     ]
-    more = plant(np.random.default_rng(1), sights, [Span(1.2, 1.8)], "muscle", 0, (0.3, 0.4))
+    more = plant(np.random.default_rng(1), sights, [Span(1.2, 1.8)], "muscle", 0, (0.3, 0.4), 70)
     assert more.micros and all(span.end < 1.2 or span.start > 1.8 for span in more.micros)
     found = [verdict.found for verdict in Replay(whole=True).watch(more.sights) if verdict.found is not None]
     spans = [Span(each.onset_us / 1e6, each.offset_us / 1e6 + 1 / 30) for each in found]

@@ -44,7 +44,6 @@ def test_a_replay_from_anywhere_emits_the_same_windows_from_ten_seconds_on(
                 assert [w.SerializeToString(deterministic=True) for w in got.windows] == [
                     w.SerializeToString(deterministic=True) for w in expected.windows
                 ], f"replayed from frame {start}, another answer at {got.time_us} us"
-                assert (got.magnitudes == expected.magnitudes).all()
 
 
 def test_frames_read_again_change_nothing(conversation: list[frame_pb2.FaceFrame]) -> None:

@@ -63,7 +63,7 @@ def test_a_constant_crop_is_rejected_and_forgotten(neutral: FaceFrame, grey: int
     detector = Detector(whole=True)
     blank = message(0, 0, np.full((CROP_PX, CROP_PX), grey, np.uint8), landmarks_of(neutral))
     step = detector.step(blank)
-    assert (step.outcome, step.reason, step.magnitudes) == ("rejected", "blank", None)
+    assert (step.outcome, step.reason) == ("rejected", "blank")
     assert detector.step(at(neutral, 1, 33_333)).outcome == "analysed"
 
 
@@ -129,8 +129,10 @@ def test_a_gap_longer_than_the_look_back_starts_afresh(neutral: FaceFrame) -> No
     before = planted(neutral, 3, 30, [plant])
     gap_us = int((LOOK_BACK_S + 1) * 1e6)
     after = [at(f, f.frame.moment.index + 1000, f.frame.moment.time_us + 3_000_000 + gap_us) for f in before]
-    steps = run([*before, *after])
-    assert (steps[len(before)].magnitudes == 0).all(), "the first frame after the gap is its own reference"
+    detector = Detector(whole=True)
+    steps = [detector.step(frame) for frame in [*before, after[0]]]
+    assert (detector.magnitudes() == 0).all(), "the first frame after the gap is its own reference"
+    steps += [detector.step(frame) for frame in after[1:]]
     fresh = windows(run(after))
     assert [w.window_id for w in windows(steps)[1:]] == [w.window_id for w in fresh] and len(fresh) == 1
 

@@ -103,9 +103,11 @@ def test_spotting_finds_what_is_in_a_labelled_video(tmp_path: Path, talking_face
 
 def test_the_spotter_learns_from_labelled_videos(tmp_path: Path, talking_face: Path) -> None:
     (tmp_path / "videos").mkdir()
-    plant(talking_face, tmp_path / "videos/one.mp4", [(BROW_RAISE, 1.8, 2.3, 0.6)], seconds=4)
     event = {"kind": "micro", "onset": 55, "apex": 61, "offset": 68, "emotion": "surprise", "aus": []}
-    (tmp_path / "videos/one.json").write_text(json.dumps({"fps": 30, "frames": 120, "events": [event]}), "utf-8")
+    for name, size in (("one", 0.6), ("two", 0.5)):
+        plant(talking_face, tmp_path / f"videos/{name}.mp4", [(BROW_RAISE, 1.8, 2.3, size)], seconds=4)
+        labels = {"fps": 30, "frames": 120, "events": [event]}
+        (tmp_path / f"videos/{name}.json").write_text(json.dumps(labels), "utf-8")
     words = [str(tmp_path / "videos"), "--out", str(tmp_path / "trees.npz"), "--rounds", "4", "--workers", "1"]
     result = CliRunner().invoke(spotter_weights.main, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
