@@ -131,9 +131,11 @@ class Tracker(Anchors):
         """Found from where the points were in the picture followed before, so that a long way is gone in short steps;
         what was lost there begins where it began."""
         to, error = self._search(picture, self._from, 1) if self._last is None else self._search(picture, self._last, 0)
-        lost = (error > LOST) | (np.abs(to - self._from).max(2) > REACH * EYE_DISTANCE_PX)
-        self._last = np.where(lost[..., None], self._from, to)
-        return self._found(to, error)
+        found = self._found(to, error)
+        lost = (error[:, 0] > LOST) | (np.abs(to - self._from).max((1, 2)) > REACH * EYE_DISTANCE_PX)
+        to[lost] = self._from[lost]
+        self._last = to
+        return found
 
     def _search(
         self, picture: NDArray[np.uint8], start: NDArray[np.float32], level: int

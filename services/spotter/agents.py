@@ -135,12 +135,14 @@ class Spotting:
         Kafka does not answer."""
         lanes, consumer = self.lanes, cast(Any, self.app.consumer)
         assigned = [tp for tp in consumer.assignment() if tp.topic == self.app.frames.get_topic_name()]
-        first, end = await consumer.earliest_offsets(*assigned), await consumer.highwaters(*assigned)
+        untouched = [tp for tp in assigned if tp.partition not in lanes.taken()]
+        first = await consumer.earliest_offsets(*untouched) if untouched else {}
+        end = await consumer.highwaters(*assigned)
         if self.lanes is not lanes:
             return  # the partitions may be another's by now
+        begun = {tp.partition: max(first[tp], consumer._committed_offset[tp] or 0) for tp in untouched}
         for tp in assigned:
-            begun = max(first[tp], consumer._committed_offset[tp] or 0)
-            position = lanes.taken().get(tp.partition, begun)
+            position = (begun | lanes.taken())[tp.partition]
             metrics.LAG.labels(str(tp.partition)).set(max(0, end[tp] - position))
 
     async def _publish(self, window: window_pb2.ApexWindow, stream: str, trace: bytes | None) -> None:

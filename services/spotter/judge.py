@@ -18,6 +18,8 @@ from services.spotter.reason import Reason
 from services.spotter.rows import SECOND, Rows
 from services.spotter.signal import REGION_MEAN
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True, eq=False)
 class Expression:
@@ -58,27 +60,30 @@ def judge(rows: Rows, candidate: Candidate) -> Verdict:
     seen = measure(rows, candidate)
     if not isinstance(seen, Seen):
         return Verdict(candidate.apex_us, candidate.brief, seen)
-    chance, reason = _doubt(seen) if candidate.brief else (None, _bounds(seen))
-    if reason is None and candidate.brief:
-        seen = _between_feet(seen)
+    chance = None
+    if candidate.brief:
+        row = row_of(seen)
+        chance = likelihood(row)
+        reason = _doubt(seen, row, chance)
+        seen = seen if reason else _between_feet(seen, row)
+    else:
+        reason = _bounds(seen)
     found = reason or _placed(seen, candidate.brief)
     if isinstance(found, str):
         return Verdict(candidate.apex_us, candidate.brief, found, chance, seen)
     return Verdict(candidate.apex_us, candidate.brief, None, chance, seen, found)
 
 
-def _doubt(seen: Seen) -> tuple[float, Reason | None]:
-    """Of one that is soon over: how likely it is an expression, and why it is none."""
-    row = row_of(seen)
-    chance = likelihood(row)
+def _doubt(seen: Seen, row: Floats, chance: float) -> Reason | None:
+    """Of one that is soon over; row: its features, chance: its likelihood."""
     if chance < (C.hidden_likely if seen.hidden else C.likely):
-        return chance, _meanwhile(seen) or spoke_against(row)
-    return chance, _meanwhile(seen) or "shape" if seen.measures.likeness < C.likeness else None
+        return _meanwhile(seen) or spoke_against(row)
+    return _meanwhile(seen) or "shape" if seen.measures.likeness < C.likeness else None
 
 
-def _between_feet(seen: Seen) -> Seen:
+def _between_feet(seen: Seen, row: Floats) -> Seen:
     """The same, its feet where the trees see them."""
-    rise, fall = feet(row_of(seen))
+    rise, fall = feet(row)
     apex_s = float(seen.times[seen.apex])
     return replace(seen, onset_s=apex_s - rise, offset_s=apex_s + fall)
 

@@ -25,9 +25,9 @@ class Forest:
         """parts: as named in PARTS."""
         leaf, itself = parts["feature"] < 0, np.arange(len(parts["feature"]))
         # A leaf leads to itself, so that all paths may be walked to the depth of the deepest.
-        self._feature = np.where(leaf, 0, parts["feature"])
+        self._feature = np.where(leaf, 0, parts["feature"]).astype(np.int32)
         self._threshold = parts["threshold"]
-        self._next = np.where(leaf, itself, np.stack([parts["right"], parts["left"]])).T.ravel()
+        self._next = np.where(leaf, itself, np.stack([parts["right"], parts["left"]])).T.ravel().astype(np.int32)
         self._value, self._roots, self._base = parts["value"], parts["roots"], float(parts["base"])
         self._depth, inner = 0, self._roots[~leaf[self._roots]]
         while len(inner):
@@ -37,7 +37,7 @@ class Forest:
     def __call__(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """rows: [N, F]; returns [N]."""
         at = np.broadcast_to(self._roots, (len(rows), len(self._roots)))
-        which = np.arange(len(rows))[:, None] * rows.shape[1]
+        which = np.arange(len(rows), dtype=np.int32)[:, None] * np.int32(rows.shape[1])
         flat = rows.ravel()
         for _ in range(self._depth):
             at = self._next[2 * at + (flat[which + self._feature[at]] <= self._threshold[at])]
