@@ -124,6 +124,8 @@ def _placed(seen: Seen, brief: bool) -> Expression | Reason:
     if not 0 < apex < len(times) - 1 or shape.peak(seen.strength, apex).phase not in ("decayed", "open"):
         return "shape"
     frame_s = float(shape.middle(np.diff(times)))
+    if brief and not seen.onset_s - frame_s <= 0 <= seen.offset_s + frame_s:
+        return "part"  # it stands on the shoulder of another
     first = int(np.searchsorted(times, seen.onset_s + frame_s / 2))
     onset_us = int(time_us[min(first, apex - 1)])
     end_s = seen.offset_s - frame_s / 2
