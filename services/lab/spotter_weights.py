@@ -19,10 +19,8 @@ import click
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.pipeline import Pipeline, make_pipeline
 
 from microex.v1 import frame_pb2, stream_pb2
 from services.analyze.files import whole
@@ -128,10 +126,11 @@ def right(found: Candidates) -> NDArray[np.bool_]:
     than two videos show any."""
     known = ~np.isnan(found.flanks[:, 0])
     placed, true = np.zeros_like(found.flanks), found.flanks[known]
+    told = found.rows[known][:, _told_by(found.names)]
     folds = GroupKFold(min(FOLDS, len(np.unique(found.video[known]))))
     for side in range(2):
         placed[known, side] = cross_val_predict(
-            _flank(found.names), found.rows[known], true[:, side], groups=found.video[known], cv=folds
+            HistGradientBoostingRegressor(**FLANK), told, true[:, side], groups=found.video[known], cv=folds
         )
     both = np.minimum(placed[known], true).sum(1) + found.frame_s[known]
     either = np.maximum(placed[known], true).sum(1) + found.frame_s[known]
@@ -151,20 +150,15 @@ def fit(found: Candidates, answer: NDArray[np.bool_]) -> dict[str, NDArray[Any]]
     model.fit(np.concatenate([found.rows, _mirror(found)]), np.concatenate([answer, answer]))
     arrays = {"names": np.array(found.names), "typical": np.median(found.rows[answer], axis=0)}
     arrays |= _forest("expression", model, np.arange(len(found.names)))
+    told_by = _told_by(found.names)
     for name, seconds in zip(("rise", "fall"), found.flanks[known].T, strict=True):
-        pipeline = _flank(found.names).fit(found.rows[known], seconds)
-        arrays |= _forest(name, pipeline[-1], _told_by(found.names))
+        flank = HistGradientBoostingRegressor(**FLANK).fit(found.rows[known][:, told_by], seconds)
+        arrays |= _forest(name, flank, told_by)
     return arrays
 
 
-def _flank(names: Sequence[str]) -> Pipeline:
-    """Learns seconds from measures and curve; the pattern tells nothing of them."""
-    return make_pipeline(
-        ColumnTransformer([("told", "passthrough", _told_by(names))]), HistGradientBoostingRegressor(**FLANK)
-    )
-
-
 def _told_by(names: Sequence[str]) -> NDArray[np.intp]:
+    """Features that flanks are read off: measures and curve; the pattern tells nothing of them."""
     return np.array([k for k, name in enumerate(names) if not name.startswith("pattern ")])
 
 

@@ -19,6 +19,7 @@ from services.motion.convention import (
 )
 from services.motion.rois import ROIS
 from services.spotter.constants import CONSTANTS as C
+from services.spotter.curve import middle
 from services.spotter.rows import OPEN, SECOND, SHUT, TAKEN_OUT, Rows
 
 LIDS: Final = np.array([roi.name.startswith("lid_") for roi in ROIS])
@@ -48,7 +49,7 @@ the eyeball beneath it looks about."""
 def closure(opening: NDArray[np.float32]) -> NDArray[np.float64]:
     """[n]: how far the eyes are shut, 0 to 1, against what is usual there. opening: [n, 2]."""
     eyes = opening[:, 0].astype(np.float64) + opening[:, 1]
-    return np.asarray(1 - eyes / max(float(np.partition(eyes, len(eyes) // 2)[len(eyes) // 2]), 1e-6))
+    return np.asarray(1 - eyes / max(float(middle(eyes)), 1e-6))
 
 
 def take_out_blink(rows: Rows) -> None:

@@ -22,6 +22,7 @@ from services.motion.rois import REGIONS, ROI_INDEX, ROIS
 from services.motion.templates import FLAT
 from services.spotter.blink import LID_WEIGHTS, LIDS, take_out_blink
 from services.spotter.constants import CONSTANTS as C
+from services.spotter.curve import middle
 from services.spotter.reading import Face, decode
 from services.spotter.rows import ROW, SECOND, SHUT, Kept, Rows
 
@@ -153,14 +154,13 @@ def baseline(rows: Rows, time_us: int) -> NDArray[np.float32]:
     """[R, 2]: the median position over the last `baseline_s`, of at most BASELINE_ROWS rows spread over them."""
     window = rows.since(time_us - int(C.baseline_s * SECOND), time_us)
     picked = rows.table["position"][window][:: max(1, (window.stop - window.start) // BASELINE_ROWS)]
-    return np.asarray(np.partition(picked, len(picked) // 2, axis=0)[len(picked) // 2], np.float32)
+    return np.asarray(middle(picked), np.float32)
 
 
 def _typical(kept: list[Kept]) -> list[Kept]:
     """Three of them, the most typical first; fewer when there are fewer."""
     thumbs = np.array([each.thumb for each in kept], np.int16)
-    middle = np.partition(thumbs, len(thumbs) // 2, axis=0)[len(thumbs) // 2]
-    return [kept[at] for at in np.abs(thumbs - middle).sum(1).argsort(kind="stable")[:3]]
+    return [kept[at] for at in np.abs(thumbs - middle(thumbs)).sum(1).argsort(kind="stable")[:3]]
 
 
 def _median(pictures: list[Image], landmarks: NDArray[np.float32]) -> Image:

@@ -1,7 +1,10 @@
 """A detector's state is a pure function of the last 10 s of its stream: whoever replays them emits the same windows."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from microex.v1 import frame_pb2
-from services.spotter.detector import LOOK_BACK_S
+from services.spotter.detector import LOOK_BACK_S, Detector, Step
 from tests.unit.spotter.planting import FULL, Plant, action_field, warp
 from tests.unit.spotter.streams import landmarks_of, looped, message, picture_of, run, windows
 
@@ -27,16 +30,26 @@ def with_expressions(frames: list[frame_pb2.FaceFrame]) -> list[frame_pb2.FaceFr
     return out
 
 
+def run_with_magnitudes(
+    frames: list[frame_pb2.FaceFrame], whole: bool = True
+) -> tuple[list[Step], list[NDArray[np.float32]]]:
+    detector, steps, magnitudes = Detector(whole), list[Step](), list[NDArray[np.float32]]()
+    for frame in frames:
+        steps.append(detector.step(frame))
+        magnitudes.append(detector.magnitudes())
+    return steps, magnitudes
+
+
 def test_a_replay_from_anywhere_emits_the_same_windows_from_ten_seconds_on(
     conversation: list[frame_pb2.FaceFrame],
 ) -> None:
     frames = with_expressions(looped(calm(conversation), 10))
-    undisturbed = run(frames)
+    undisturbed, curves = run_with_magnitudes(frames)
     assert len(windows(undisturbed[330:])) >= 3, "too few windows to compare anything"
     for start in (7, 64, 101, 173):
-        replayed = run(frames[start:], whole=False)
+        replayed, again = run_with_magnitudes(frames[start:], whole=False)
         safe_us = frames[start].frame.moment.time_us + int(LOOK_BACK_S * 1e6)
-        for expected, got in zip(undisturbed[start:], replayed, strict=True):
+        for expected, got, drawn, redrawn in zip(undisturbed[start:], replayed, curves[start:], again, strict=True):
             if got.time_us < safe_us:
                 assert not got.windows, f"emitted before the look-back was replayed from frame {start}"
             else:
@@ -44,6 +57,7 @@ def test_a_replay_from_anywhere_emits_the_same_windows_from_ten_seconds_on(
                 assert [w.SerializeToString(deterministic=True) for w in got.windows] == [
                     w.SerializeToString(deterministic=True) for w in expected.windows
                 ], f"replayed from frame {start}, another answer at {got.time_us} us"
+                assert (redrawn == drawn).all()
 
 
 def test_frames_read_again_change_nothing(conversation: list[frame_pb2.FaceFrame]) -> None:
