@@ -33,7 +33,7 @@ from services.lab.replant import Replay, plant
 from services.lab.synth.muscles import PEOPLE
 from services.lab.synth.styles import Style
 from services.motion.rois import ROIS, mirrored
-from services.spotter.likelihood import FOR, FREE, features
+from services.spotter.likelihood import FOR, FREE, NAMES, row_of
 
 Floats = NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def candidates(recording: Recording, rounds: int, number: int) -> Candidates | N
     eye_distance_px = float(np.median([m.frame.quality.eye_distance_px for m in messages if m.HasField("frame")]))
     shown = [truth.span for truth in recording.truths]
     micros = [truth.span for truth in recording.truths if truth.kind == "micro"]
-    start_us, rows, flanks, frames_s = int(sights[0].row["time_us"]), list[dict[str, float]](), [], []
+    start_us, rows, flanks, frames_s = int(sights[0].row["time_us"]), list[Floats](), [], []
     for turn in range(rounds):
         now, also = sights, list[Span]()
         if turn:
@@ -94,12 +94,11 @@ def candidates(recording: Recording, rounds: int, number: int) -> Candidates | N
                 seen = verdict.seen
                 frames_s.append(float(np.median(np.diff(seen.times))))
                 apex_s = (verdict.apex_us - start_us) / 1e6 + float(seen.times[seen.apex])
-                rows.append(features(seen))
+                rows.append(row_of(seen)[0])
                 flanks.append(flanks_of(apex_s, frames_s[-1], [*micros, *also]))
     if not rows:
         return None
-    table = np.array([list(row.values()) for row in rows])
-    return Candidates(tuple(rows[0]), table, np.array(flanks), np.array(frames_s), np.full(len(rows), number))
+    return Candidates(NAMES, np.array(rows), np.array(flanks), np.array(frames_s), np.full(len(rows), number))
 
 
 def _messages(recording: Recording) -> Iterator[frame_pb2.FaceFrame]:

@@ -8,12 +8,14 @@ robustly, so that a muscle that moves its own skin is an outlier and stays in th
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled, inlined
 from services.motion.convention import CROP_PX, EYE_CENTRE, EYE_DISTANCE_PX, STABLE
 from services.motion.flow import Field
+from services.motion.follow import Skin
+from services.motion.light import Lit
 from services.motion.rois import ROIS, STABLE_DEPTH, roi_centres
 
 SAMPLES: Final = 5
@@ -21,12 +23,6 @@ SAMPLES: Final = 5
 
 SAMPLE_SIDE: Final = 0.22
 """Side of that square, outer-eye distances: smaller than a patch of the tensor, so that brows stay free of lids."""
-
-WINDOW: Final = (13, 13)
-"""Pixels around a point that are followed with it."""
-
-STOP: Final = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 6, 0.01)
-"""At most six steps, or until they are shorter than this, pixels."""
 
 LOST: Final = 8.0
 """Where skin differs by more than this, percent of its brightness, it was not found …"""
@@ -78,79 +74,94 @@ class Displacement:
         return (DEPTH[: len(ROIS), None] * self.head[4:]).astype(np.float32)
 
 
+@inlined
+def _solved(normal: NDArray[np.float64], pull: NDArray[np.float64]) -> NDArray[np.float64]:
+    """normal: symmetric and positive definite, its lower triangle; overwritten by its Cholesky factor."""
+    size = len(pull)
+    for i in range(size):
+        for j in range(i + 1):
+            for k in range(j):
+                normal[i, j] -= normal[i, k] * normal[j, k]
+            normal[i, j] = np.sqrt(normal[i, i]) if i == j else normal[i, j] / normal[j, j]
+    found = pull.copy()
+    for i in range(size):
+        for k in range(i):
+            found[i] -= normal[i, k] * found[k]
+        found[i] /= normal[i, i]
+    for i in range(size - 1, -1, -1):
+        for k in range(i + 1, size):
+            found[i] -= normal[k, i] * found[k]
+        found[i] /= normal[i, i]
+    return found
+
+
+@compiled("Tuple((f8[::1], f8[:,::1]))(f8[:,:,::1], f8[:,::1])")
+def fitted_head(
+    jacobian: NDArray[np.float64], moved: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The head [6], and what it leaves of the motion [N, 2], by reweighted least squares (Geman-McClure).
+
+    jacobian: [N, 2, 6] as `design` makes it; moved: [N, 2], outer-eye distances.
+    """
+    head, residual, weight = np.zeros(6), moved.copy(), TRUST.copy()
+    for left in range(ROUNDS - 1, -1, -1):
+        normal, pull = RIDGE.copy(), np.zeros(6)
+        for n in range(len(moved)):
+            for axis in range(2):
+                row = jacobian[n, axis]
+                for i in range(6):
+                    pull[i] += weight[n] * row[i] * moved[n, axis]
+                    for j in range(i + 1):
+                        normal[i, j] += weight[n] * row[i] * row[j]
+        head = _solved(normal, pull)
+        for n in range(len(moved)):
+            for axis in range(2):
+                residual[n, axis] = moved[n, axis] - (jacobian[n, axis] * head).sum()
+        if left:
+            squared = residual[:, 0] ** 2 + residual[:, 1] ** 2
+            scale = max(np.sort(squared)[len(moved) // 2], SCALE_FLOOR**2)
+            weight = TRUST / (1 + squared * (0.5 / scale)) ** 2
+    return head, residual
+
+
 class Anchors:
     """The ROI centres and stable points of one crop, and how a head moves them."""
 
     def __init__(self, landmarks: NDArray[np.float32]) -> None:
         """landmarks: [478, 2] float32, crop pixels."""
         self.points = np.concatenate([roi_centres(landmarks), landmarks[list(STABLE)]])  # [N, 2]
-        jacobian = design((self.points.astype(np.float64) - EYE_CENTRE) / EYE_DISTANCE_PX)  # [N, 2, 6]
-        self._flat = jacobian.reshape(-1, 6)
-        self._pull = jacobian.transpose(1, 0, 2)  # [2, N, 6]
-        self._normal = np.empty((len(self.points), 42))  # of the least squares: each point's Gram matrix, and its pull
-        self._normal[:, :36] = np.einsum("nci,ncj->nij", jacobian, jacobian).reshape(len(self.points), 36)
+        self._design = design((self.points.astype(np.float64) - EYE_CENTRE) / EYE_DISTANCE_PX)
 
     def displacement(self, moved: NDArray[np.float64], misfit: NDArray[np.float32]) -> Displacement:
         """moved: [N, 2], motion of the points, outer-eye distances; misfit: [R], see `Displacement`."""
-        head, residual = self._fit(moved)
+        head, residual = fitted_head(self._design, moved)
         left = residual.astype(np.float32)
         return Displacement(left[: len(ROIS)], left[len(ROIS) :], head, misfit)
 
-    def _fit(self, moved: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Reweighted least squares (Geman-McClure); moved [N, 2]; the head [6] and what it leaves [N, 2]."""
-        x, y = self._pull
-        self._normal[:, 36:] = x * moved[:, :1] + y * moved[:, 1:]
-        weight, middle = TRUST, len(moved) // 2
-        for left in reversed(range(ROUNDS)):
-            sums = weight @ self._normal
-            head = cv2.solve(sums[:36].reshape(6, 6) + RIDGE, sums[36:], flags=cv2.DECOMP_CHOLESKY)[1]
-            residual = moved - (self._flat @ head).reshape(-1, 2)
-            if left:
-                squared = residual * residual
-                squared = squared[:, 0] + squared[:, 1]
-                scale = max(float(np.sort(squared)[middle]), SCALE_FLOOR**2)
-                weight = TRUST / np.square(1 + squared * (0.5 / scale))
-        return np.asarray(head[:, 0], np.float64), residual
-
 
 class Tracker(Anchors):
-    """Follows the points of one crop into others, each with the skin around it (Lucas & Kanade, "An iterative image
-    registration technique", IJCAI 1981). Cheap, and faithful to a tenth of a pixel where skin has texture."""
+    """Follows the points of one crop into others."""
 
-    def __init__(self, picture: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> None:
-        """picture: [CROP_PX, CROP_PX] uint8, evenly lit (`flow.evenly_lit`), as are those that it is followed into."""
+    def __init__(self, picture: Lit, landmarks: NDArray[np.float32]) -> None:
+        """picture: a crop, evenly lit (`light.evenly_lit`), as are those that it is followed into."""
         super().__init__(landmarks)
-        self._picture, self._from = picture, np.ascontiguousarray(self.points[:, None])
+        self._skin = Skin(picture, self.points)
         self._last: NDArray[np.float32] | None = None
 
-    def __call__(self, picture: NDArray[np.uint8]) -> Displacement:
-        """Found from where the points began. picture: as for the constructor."""
-        return self._found(*self._search(picture, self._from, 1))
+    def __call__(self, picture: Lit) -> Displacement:
+        """Found from where the points began."""
+        return self._found(*self._skin.find(picture))
 
-    def follow(self, picture: NDArray[np.uint8]) -> Displacement:
+    def follow(self, picture: Lit) -> Displacement:
         """Found from where the points were in the picture followed before, so that a long way is gone in short steps;
         what was lost there begins where it began."""
-        to, error = self._search(picture, self._from, 1) if self._last is None else self._search(picture, self._last, 0)
-        found = self._found(to, error)
-        lost = (error[:, 0] > LOST) | (np.abs(to - self._from).max((1, 2)) > REACH * EYE_DISTANCE_PX)
-        to[lost] = self._from[lost]
-        self._last = to
-        return found
+        to, misfit = self._skin.find(picture, self._last)
+        lost = (misfit > LOST) | (np.abs(to - self.points).max(1) > REACH * EYE_DISTANCE_PX)
+        self._last = np.where(lost[:, None], self.points, to)
+        return self._found(to, misfit)
 
-    def _search(
-        self, picture: NDArray[np.uint8], start: NDArray[np.float32], level: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Where the points are, [N, 1, 2], and how badly they fit there, [N, 1]. level: of the coarsest picture, each
-        half as large."""
-        to, _, error = cv2.calcOpticalFlowPyrLK(
-            self._picture, picture, self._from, start.copy(), winSize=WINDOW, maxLevel=level, criteria=STOP,
-            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-        )  # fmt: skip
-        return np.asarray(to, np.float32), np.asarray(error, np.float32)
-
-    def _found(self, to: NDArray[np.float32], error: NDArray[np.float32]) -> Displacement:
-        moved = (to - self._from)[:, 0].astype(np.float64) / EYE_DISTANCE_PX
-        return self.displacement(moved, error[: len(ROIS), 0])
+    def _found(self, to: NDArray[np.float32], misfit: NDArray[np.float32]) -> Displacement:
+        return self.displacement((to - self.points).astype(np.float64) / EYE_DISTANCE_PX, misfit[: len(ROIS)])
 
 
 class Sampler(Anchors):

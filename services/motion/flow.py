@@ -20,9 +20,6 @@ Field = NDArray[np.float32]
 _PASSES: Final = ((1, 8, 8), (0, 16, 6))
 """Finest scale (a power of two, pixels), steps of descent, and pixels between patches, of each pass."""
 
-EVEN_PX: Final = 21
-"""Light is even over this many pixels."""
-
 
 class Flow:
     """The algorithm with its buffers; not shared between threads."""
@@ -64,14 +61,6 @@ def _calc(search: cv2.DISOpticalFlow, start: Image, end: Image) -> Field:
 def _pixels(shape: tuple[int, ...]) -> Field:
     """[H, W, 2]: x and y of every pixel."""
     return np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), -1).astype(np.float32)
-
-
-def evenly_lit(picture: Image) -> Image:
-    """Brightness relative to its mean over EVEN_PX around, percent, so that lamps and shadows move nothing.
-
-    picture: [H, W] uint8; returns the same shape and type.
-    """
-    return np.asarray(cv2.divide(picture, cv2.blur(picture, (EVEN_PX, EVEN_PX)), scale=100), np.uint8)
 
 
 def strain(field: Field) -> Field:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled
 from services.motion.rois import ROI_INDEX, ROIS
 
 _MOVES: Final[dict[str, dict[str, tuple[float, float]]]] = {
@@ -51,18 +52,25 @@ TEMPLATES: Final = np.stack(
 )
 """[T, R, 2] float32, each of length 1."""
 
+COUNT: Final = 3
+"""Action units that act at once, at most."""
+
 FLAT: Final = TEMPLATES.reshape(len(TEMPLATES), -1).astype(np.float64)
 """[T, R * 2] float64, the same."""
 
 
-def explained(motion: NDArray[np.float64], templates: NDArray[np.float64], count: int = 3) -> NDArray[np.float64]:
-    """The part of a motion that action units make, at most `count` of them, each the best for what the others leave.
+@compiled("f8[::1](f8[::1], f8[:,::1])")
+def explained(motion: NDArray[np.float64], templates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The part of a motion that action units make, at most COUNT of them, each the best for what the others leave.
 
     motion: [C]; templates: [T, C], each of length 1; returns [C].
     """
-    left = motion
-    for _ in range(count):
-        projected = templates @ left
-        best = int(projected.argmax())
-        left = left - max(projected[best], 0) * templates[best]
+    left = motion.copy()
+    for _ in range(COUNT):
+        best, most = 0, 0.0
+        for k in range(len(templates)):
+            share = (templates[k] * left).sum()
+            if share > most:
+                best, most = k, share
+        left -= most * templates[best]
     return motion - left

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled
 from services.motion.convention import (
     EYE_DISTANCE_PX,
     LANDMARKS,
@@ -28,8 +29,7 @@ LIDS: Final = np.array([roi.name.startswith("lid_") for roi in ROIS])
 
 _CORNERS: Final = {"right": (RIGHT_EYE_OUTER, RIGHT_EYE_INNER), "left": (LEFT_EYE_INNER, LEFT_EYE_OUTER)}
 
-
-_BOTH: Final = np.ones(2, np.float32)
+_CLOSING: Final = 1 - C.closing
 
 
 def _lid_weights() -> NDArray[np.float32]:
@@ -52,13 +52,22 @@ def closure(opening: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(1 - eyes / max(float(middle(eyes)), 1e-6))
 
 
+@compiled("b1(i8[::1], f4[:,:], i8)")
+def _fell(times: NDArray[np.int64], opening: NDArray[np.float32], since_us: int) -> bool:
+    """Whether the eyes, in the last row, are less open than they were since then."""
+    most, newest = np.float32(0), opening[-1].sum()
+    for row in range(len(times) - 1, -1, -1):
+        if times[row] <= since_us:
+            break
+        most = max(most, opening[row].sum())
+    return bool(newest < _CLOSING * most)
+
+
 def take_out_blink(rows: Rows) -> None:
     """Marks the newest row as shut, or, when it is the first open one after a blink, corrects those of the blink."""
     newest_us = int(rows.times[-1])
-    before = rows.table[rows.since(newest_us - int(C.blink_fall_s * SECOND))]
-    eyes = before["opening"] @ _BOTH
-    fell = eyes[-1] < (1 - C.closing) * eyes.max()
-    if not fell and (len(rows) < 2 or rows.table[-2]["shut"] != SHUT):
+    fell = _fell(rows.times, rows.table["opening"], newest_us - int(C.blink_fall_s * SECOND))
+    if not fell and (len(rows) < 2 or rows.table["shut"][-2] != SHUT):
         return
     window = rows.since(newest_us - int(C.baseline_s * SECOND))
     table, seconds = rows.table[window], (rows.times[window] - newest_us) / SECOND

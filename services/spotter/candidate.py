@@ -5,15 +5,20 @@ noise is that of one number, not of forty.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled
 from services.motion.templates import FLAT, explained
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import Peak, feet, peak
 from services.spotter.rows import SECOND, Rows
 from services.spotter.signal import AFTER, BEFORE, JUST_BEFORE, Span, baseline, bump
+
+_DECAY: Final = np.float32(C.decay)
+_SATURATION: Final = np.float32(C.saturation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +44,14 @@ class Candidate:
     def away(self, rows: Rows, window: slice) -> NDArray[np.float32]:
         """[n, R, 2]: displacement from neutral in those rows. The reference may have changed meanwhile: neutral is
         found again from the apex."""
-        table = rows.table
+        position = rows.table["position"]
         seconds = ((rows.times[window] - self.apex_us) / SECOND).astype(np.float32)
-        neutral = table["position"][self.at(rows)] - self.lead + seconds[:, None, None] * self.drift
-        return _saturated(table["position"][window] - neutral)
+        return _away(position[window], position[self.at(rows)] - self.lead, self.drift, seconds)
 
     def curve(self, rows: Rows, window: slice) -> NDArray[np.float64]:
         """[n]: displacement from neutral along `direction`, outer-eye distances (Euclidean over all ROIs)."""
-        return np.tensordot(self.away(rows, window), self.direction, 2).astype(np.float64)
+        away = self.away(rows, window)
+        return (away.reshape(len(away), -1) @ self.direction.ravel()).astype(np.float64)
 
     def peak(self, rows: Rows) -> tuple[Peak, int]:
         """How far its curve has come in the rows, and the time at which its rise began."""
@@ -56,9 +61,8 @@ class Candidate:
 
     def decayed(self, rows: Rows) -> bool:
         """Whether the newest row is back."""
-        moved = np.vdot(rows.table["position"][-1] - rows.table["position"][self.at(rows)], self.direction)
-        size = np.vdot(self.lead, self.direction)
-        return bool(size + moved <= C.decay * size)
+        position = rows.table["position"]
+        return _is_back(position[-1], position[self.at(rows)], self.lead, self.direction)
 
     def lasts_s(self, rows: Rows) -> float:
         """From foot to foot, as far as is known, seconds."""
@@ -108,11 +112,36 @@ def _strays(candidate: Candidate) -> float:
 
 def _direction(away: NDArray[np.float32]) -> NDArray[np.float32]:
     """Of what action units make of it, length 1."""
-    part = explained(away.reshape(-1).astype(np.float64), FLAT).reshape(away.shape)
+    part = explained(away.ravel().astype(np.float64), FLAT).reshape(away.shape)
     return np.asarray(part / max(float(np.sqrt((part**2).sum())), 1e-9), np.float32)
 
 
-def _saturated(away: NDArray[np.float32]) -> NDArray[np.float32]:
-    """No ROI counts for more than `saturation`: teeth that appear send the flow anywhere. away: [n, R, 2]."""
-    length = np.sqrt((away**2).sum(-1, keepdims=True))
-    return np.asarray(away * np.minimum(1, C.saturation / np.maximum(length, 1e-9)), np.float32)
+@compiled("b1(f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1])")
+def _is_back(
+    newest: NDArray[np.float32],
+    apex: NDArray[np.float32],
+    lead: NDArray[np.float32],
+    direction: NDArray[np.float32],
+) -> bool:
+    """Positions [R, 2] in the newest row and at the apex; the others as in `Candidate`."""
+    size, moved = (lead * direction).sum(), ((newest - apex) * direction).sum()
+    return bool(size + moved <= _DECAY * size)
+
+
+@compiled("f4[:,:,::1](f4[:,:,:], f4[:,::1], f4[:,::1], f4[::1])")
+def _away(
+    position: NDArray[np.float32],
+    neutral: NDArray[np.float32],
+    drift: NDArray[np.float32],
+    seconds: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """[n, R, 2]: positions less neutral, which drifts. No ROI counts for more than `saturation`: teeth that appear send
+    it anywhere. neutral, drift: [R, 2]; seconds: [n] from when neutral is as given."""
+    away = np.empty(position.shape, np.float32)
+    for n in range(len(position)):
+        for roi in range(len(neutral)):
+            x = position[n, roi, 0] - neutral[roi, 0] - seconds[n] * drift[roi, 0]
+            y = position[n, roi, 1] - neutral[roi, 1] - seconds[n] * drift[roi, 1]
+            share = min(np.float32(1), _SATURATION / max(np.sqrt(x * x + y * y), np.float32(1e-9)))
+            away[n, roi, 0], away[n, roi, 1] = share * x, share * y
+    return away

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled, inlined
 from services.spotter.constants import CONSTANTS as C
 
 Floats = NDArray[np.float64]
@@ -19,6 +20,9 @@ DURATIONS: Final = np.linspace(0.06, 0.42, 25)
 
 VISIBLE: Final = 0.18
 """The share of a rise after which it can be seen: 5 % of the height."""
+
+_FOOT: Final = C.foot
+_MARGIN_S: Final = C.margin_s
 
 TO_SIGMA: Final = 1.4826
 """From the median absolute deviation to the standard deviation of a normal distribution."""
@@ -56,6 +60,31 @@ def peak(curve: Floats, apex: int) -> Peak:
     return Peak("open" if fell > len(after) else "decayed", start)
 
 
+@inlined
+def _crossing(times: Floats, fall: Floats, level: float) -> float:
+    """When it first is as low as that; the last time when it never is."""
+    for k in range(len(fall)):
+        if fall[k] <= level:
+            if k == 0 or fall[k - 1] <= fall[k]:
+                return times[k]
+            return times[k - 1] + (fall[k - 1] - level) / (fall[k - 1] - fall[k]) * (times[k] - times[k - 1])
+    return times[-1]
+
+
+@inlined
+def _foot(times: Floats, fall: Floats) -> float:
+    """Times ascend, `fall` begins at the peak."""
+    top, least = fall[0], fall.min()
+    if least > HIGH * top:
+        return times[-1]
+    low = max(LOW * top, least)
+    high_at, low_at = _crossing(times, fall, HIGH * top), _crossing(times, fall, low)
+    rate = (low_at - high_at) / max(HIGH - low / top, 0.05)  # seconds a height
+    end = low_at + rate * (low / top - LOW + _FOOT * (HIGH - LOW))
+    return min(end, 2 * times[-1] - times[0])
+
+
+@compiled("UniTuple(f8, 2)(f8[::1], f8[::1], i8)")
 def feet(times: Floats, curve: Floats, apex: int) -> tuple[float, float]:
     """When the movement began and ended: the flanks between HIGH and LOW of the height, extended to nothing.
 
@@ -67,65 +96,64 @@ def feet(times: Floats, curve: Floats, apex: int) -> tuple[float, float]:
     )
 
 
+@inlined
+def _course(since: float, rise: float, fall: float) -> float:
+    """A brief movement, 0 to 1, that long after its apex, if it takes so long to rise and to fall."""
+    share = max(1 - (-since / rise if since < 0 else since / fall), 0.0)
+    return share**3 * (10 - 15 * share + 6 * share**2)
+
+
+@inlined
+def _fitted(since: Floats, flank: Floats) -> float:
+    """From the apex to the foot, seconds; since: 0 or more, from the apex."""
+    best, most = 0.0, -1.0
+    for duration in DURATIONS:
+        made = square = 0.0
+        for k in range(len(since)):
+            if since[k] < duration:
+                course = _course(since[k], duration, duration)
+                made += course * flank[k]
+                square += course * course
+        explained = max(made, 0.0) ** 2 / square
+        if explained > most:
+            best, most = duration, explained
+    return best * (1 - VISIBLE)
+
+
+@compiled("UniTuple(f8, 2)(f8[::1], f8[::1], i8)")
 def fitted_feet(times: Floats, curve: Floats, apex: int) -> tuple[float, float]:
     """The same for a brief movement, by least squares: minimum-jerk rises and falls (Flash & Hogan, "The coordination
     of arm movements", J. Neuroscience 5(7), 1985) of several durations. Noise of single frames matters less to it."""
     since = times - times[apex]
-    return times[apex] - _fitted(-since[: apex + 1], curve[: apex + 1]), times[apex] + _fitted(
-        since[apex:], curve[apex:]
+    return (
+        times[apex] - _fitted(-since[: apex + 1][::-1], curve[: apex + 1][::-1]),
+        times[apex] + _fitted(since[apex:], curve[apex:]),
     )
 
 
+@compiled("f8(f8[::1], f8[::1], i8, f8, f8)")
 def fit(times: Floats, curve: Floats, apex: int, onset_s: float, offset_s: float) -> float:
     """How much of a curve's square a rise and a fall between those feet explain, up to 1; a little around them counts
     too."""
-    since = times - times[apex]
-    rise, fall = ((s + 1e-3) / (1 - VISIBLE) for s in (times[apex] - onset_s, offset_s - times[apex]))
-    near = (since >= -rise - C.margin_s) & (since <= fall + C.margin_s)
-    since, curve = since[near], curve[near]
-    shape = rise_and_fall(since, rise, fall)
-    rest = curve - shape * float((shape @ curve) / (shape @ shape))
-    return float(1 - (rest @ rest) / max(float(curve @ curve), 1e-12))
+    rise, fall = (times[apex] - onset_s + 1e-3) / (1 - VISIBLE), (offset_s - times[apex] + 1e-3) / (1 - VISIBLE)
+    made = square = whole = 0.0
+    for k in range(len(times)):
+        since = times[k] - times[apex]
+        if -rise - _MARGIN_S <= since <= fall + _MARGIN_S:
+            course = _course(since, rise, fall)
+            made += course * curve[k]
+            square += course * course
+            whole += curve[k] * curve[k]
+    return made * made / max(square * whole, 1e-12)
 
 
+@compiled("f8[::1](f8[::1], f8, f8)")
 def rise_and_fall(since: Floats, rise: float, fall: float) -> Floats:
     """A brief movement, 0 to 1, at times since its apex; rise, fall: how long either takes."""
-    return _minimum_jerk(1 - np.clip(np.where(since < 0, -since / rise, since / fall), 0, 1))
-
-
-def _minimum_jerk(share: Floats) -> Floats:
-    return np.asarray(share**3 * (10 - 15 * share + 6 * share**2))
-
-
-def _fitted(since: Floats, flank: Floats) -> float:
-    """From the apex to the foot, seconds; since: 0 or more, from the apex."""
-    near = since <= DURATIONS[-1]
-    shape = _minimum_jerk(1 - np.clip(since[near] / DURATIONS[:, None], 0, 1))  # [D, n]
-    best = int(((shape @ flank[near]).clip(0) ** 2 / (shape**2).sum(1)).argmax())
-    return float(DURATIONS[best]) * (1 - VISIBLE)
-
-
-def _foot(times: Floats, fall: Floats) -> float:
-    """Times ascend, `fall` begins at the peak."""
-    top = fall[0]
-    if fall.min() > HIGH * top:
-        return float(times[-1])
-    low = max(LOW * top, float(fall.min()))
-    high_at, low_at = _crossing(times, fall, HIGH * top), _crossing(times, fall, low)
-    rate = (low_at - high_at) / max(HIGH - low / top, 0.05)  # seconds a height
-    end = low_at + rate * (low / top - LOW + C.foot * (HIGH - LOW))
-    return float(min(end, 2 * times[-1] - times[0]))
-
-
-def _crossing(times: Floats, fall: Floats, level: float) -> float:
-    after = _first(fall <= level)
-    if after >= len(fall):
-        return float(times[-1])
-    if after == 0:
-        return float(times[0])
-    above, below = fall[after - 1], fall[after]
-    share = (above - level) / (above - below) if above > below else 1.0
-    return float(times[after - 1] + share * (times[after] - times[after - 1]))
+    course = np.empty_like(since)
+    for k in range(len(since)):
+        course[k] = _course(since[k], rise, fall)
+    return course
 
 
 def _first(mask: NDArray[np.bool_]) -> int:

@@ -7,14 +7,15 @@ the same measures and the curve. They were fitted on generated videos of trainin
 """
 
 import math
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.rois import ROIS
-from services.spotter.measures import Seen
+from services.spotter.matched import Matched
+from services.spotter.measures import Measures, Seen
 from services.spotter.reason import Reason
 from services.spotter.trees import TREES
 
@@ -57,37 +58,37 @@ _AGAINST: Final[dict[str, Reason]] = {
 """What a candidate is taken for when this speaks most against it."""
 
 
-def measured(seen: Seen) -> dict[str, float]:
-    """What is weighed, curve and pattern aside. seen: of a brief candidate."""
-    assert seen.matched is not None, "is brief"
-    found = asdict(seen.measures) | seen.matched.measures()
-    found["score"] = min(found["score"], HIGHEST_SCORE)
-    found["lasts_s"] = abs(seen.measures.rise_s + seen.measures.fall_s - USUAL_S)
-    found["misfit"] = min(max(found["misfit"], MISFIT[0]), MISFIT[1])
-    logs = {name: math.log(max(found[name] + least, 1e-9)) for name, least in _LEAST.items()}
-    short = {name: -math.log(max(1 - found[name], 0) + least) for name, least in _SHORT_OF_ONE.items()}
-    return {name: float(value) for name, value in (found | logs | short).items()}
+_MEASURES: Final = (
+    *(field.name for field in fields(Measures)), "filtered_score", "filtered_likeness", "filtered_chance",
+    "filtered_noise", "lasts_s",
+)  # fmt: skip
+NAMES: Final = (
+    *_MEASURES,
+    *(f"curve {k}" for k in range(len(CURVE_S))),
+    *(f"pattern {roi.name} {axis}" for roi in ROIS for axis in "xy"),
+)
+"""[F] all that is weighed; names of the curve and of the pattern begin with these words."""
 
 
-def features(seen: Seen) -> dict[str, float]:
-    """All that is weighed, by name; those of the curve and of the pattern begin with these words."""
+def row_of(seen: Seen) -> Floats:
+    """[1, F]: all that is weighed of a brief candidate, in the order of NAMES."""
     by = seen.matched
     assert by is not None, "is brief"
     share = seen.strength / max(float(seen.strength[seen.apex]), 1e-9)
     curve = np.interp(seen.times[seen.apex] + CURVE_S, seen.times, share, left=0, right=0).clip(-STEEPEST, STEEPEST)
     pattern = np.sign(by.pattern) * np.log1p(np.abs(by.pattern))
-    return (
-        measured(seen)
-        | {f"curve {k}": float(value) for k, value in enumerate(curve)}
-        | {f"pattern {roi.name} {axis}": float(value) for roi, both in zip(ROIS, pattern, strict=True)
-           for axis, value in zip("xy", both, strict=True)}
-    )  # fmt: skip
+    return np.concatenate([_measured(seen.measures, by), curve, pattern.ravel()])[None]
 
 
-def row_of(seen: Seen) -> Floats:
-    """[1, F]: the features of a brief candidate in the order of the trees."""
-    found = features(seen)
-    return np.array([[found[name] for name in TREES.names]])
+def _measured(measures: Measures, by: Matched) -> list[float]:
+    """In the order of _MEASURES."""
+    found = vars(measures) | by.measures()
+    found["score"] = min(found["score"], HIGHEST_SCORE)
+    found["lasts_s"] = abs(measures.rise_s + measures.fall_s - USUAL_S)
+    found["misfit"] = min(max(found["misfit"], MISFIT[0]), MISFIT[1])
+    found |= {name: math.log(max(found[name] + least, 1e-9)) for name, least in _LEAST.items()}
+    found |= {name: -math.log(max(1 - found[name], 0) + least) for name, least in _SHORT_OF_ONE.items()}
+    return [found[name] for name in _MEASURES]
 
 
 def likelihood(row: Floats) -> float:
@@ -106,6 +107,6 @@ def spoke_against(row: Floats) -> Reason:
     return _AGAINST[_GROUP_NAMES[int(TREES.expression(instead).argmax())]]
 
 
-_GROUP_NAMES: Final = tuple(dict.fromkeys(name.partition(" ")[0] for name in TREES.names))
-_GROUPS: Final = np.array([[name.partition(" ")[0] == group for name in TREES.names] for group in _GROUP_NAMES])
+_GROUP_NAMES: Final = tuple(dict.fromkeys(name.partition(" ")[0] for name in NAMES))
+_GROUPS: Final = np.array([[name.partition(" ")[0] == group for name in NAMES] for group in _GROUP_NAMES])
 """[groups, F]: the features that each stands for: curve and pattern have many."""

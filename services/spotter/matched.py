@@ -7,10 +7,10 @@ single frames averages out over the whole movement, and what stays constant mean
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled
 from services.motion.templates import FLAT, explained
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import TO_SIGMA, VISIBLE, middle, rise_and_fall
@@ -61,15 +61,16 @@ def matched(times: Floats, away: Floats, apex: int, feet: tuple[float, float], s
         apart = (times < feet[0] - C.margin_s) | (times > feet[1] + C.margin_s)
     elsewhere = np.flatnonzero(apart)
     elsewhere = elsewhere[:: max(1, len(elsewhere) // MOST)]
-    answers = _filtered(away, _kernel(rise, fall, frame_s), _frames(rise, frame_s))
-    lead, rest = answers[apex], answers[elsewhere]
+    kernel, before = _kernel(rise, fall, frame_s), _frames(rise, frame_s)
+    answers = _filtered(away, kernel, before, np.append(elsewhere, apex))
+    lead, rest = answers[-1], answers[:-1]
     noise = np.full(away.shape[1:], C.noise_floor)
     if len(rest) >= FEWEST:
         noise = TO_SIGMA * middle(np.abs(rest - middle(rest)))
     noise = np.maximum(noise, FLOOR * C.noise_floor)
     noise[ignored] = IGNORED
     weight = lead / noise**2
-    along = np.tensordot(rest, weight, 2) / max(float((lead * weight).sum()), 1e-12)
+    along = rest.reshape(len(rest), -1) @ weight.ravel() / max(float((lead * weight).sum()), 1e-12)
     counted = noise < IGNORED
     score, likeness = match(lead, noise)
     return Matched(
@@ -81,19 +82,20 @@ def matched(times: Floats, away: Floats, apex: int, feet: tuple[float, float], s
     )
 
 
+@compiled("UniTuple(f8, 2)(f8[:,::1], f8[:,::1])")
 def match(lead: Floats, noise: Floats) -> tuple[float, float]:
     """How well action units explain a motion: in standard deviations of the noise, and as a share (a cosine) of what is
     more than noise.
 
     lead, noise: [R, 2].
     """
-    unit = FLAT / noise.reshape(-1)
-    unit /= np.sqrt((unit**2).sum(1, keepdims=True))
-    whole = (lead / noise).reshape(-1)
-    part = explained(whole, unit)
-    excess = max(float(((whole - part) ** 2).sum()) - len(whole), 0)  # noise alone leaves one for each channel
-    made = max(float((part**2).sum()), 1e-9)
-    return float(np.sqrt(made)), float(np.sqrt(made / (made + excess)))
+    whole, units = (lead / noise).ravel(), FLAT / noise.ravel()
+    for unit in units:
+        unit /= np.sqrt((unit * unit).sum())
+    part = explained(whole, units)
+    excess = max(((whole - part) ** 2).sum() - len(whole), 0.0)  # noise alone leaves one for each channel
+    made = max((part**2).sum(), 1e-9)
+    return np.sqrt(made), np.sqrt(made / (made + excess))
 
 
 def _kernel(rise: float, fall: float, frame_s: float) -> Floats:
@@ -110,8 +112,11 @@ def _frames(flank: float, frame_s: float) -> int:
     return int(np.ceil((flank + AROUND_S) / frame_s))
 
 
-def _filtered(away: Floats, kernel: Floats, before: int) -> Floats:
-    """[n, R, 2]: its answer at every frame; beyond the ends the face stays where it is."""
-    flat = away.reshape(len(away), -1)
-    answers = cv2.filter2D(flat, cv2.CV_64F, kernel[:, None], anchor=(0, before), borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(answers, np.float64).reshape(away.shape)
+@compiled("f8[:,:,::1](f8[:,:,::1], f8[::1], i8, i8[::1])")
+def _filtered(away: Floats, kernel: Floats, before: int, rows: NDArray[np.int64]) -> Floats:
+    """[m, R, 2]: its answer at those rows; beyond the ends the face stays where it is."""
+    answers = np.zeros((len(rows), *away.shape[1:]))
+    for at, row in zip(answers, rows):  # noqa: B905  # as it is compiled
+        for k in range(len(kernel)):
+            at += kernel[k] * away[min(max(row + k - before, 0), len(away) - 1)]
+    return answers

@@ -101,7 +101,7 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     table, apex = rows.table[window], candidate.at(rows) - window.start
     times = (table["time_us"] - candidate.apex_us) / SECOND
     away = candidate.away(rows, window).astype(np.float64)
-    curve = np.tensordot(away, candidate.direction, 2)
+    curve = _along(away, candidate.direction)
     if curve[apex] <= 0:
         return "noise"
     begin, end = shape.feet(times, curve, apex)
@@ -123,7 +123,7 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     score, likeness = match(lead, noise)
     weight = lead / noise**2
     evidence = max(float((lead * weight).sum()), 1e-12)
-    strength = np.tensordot(away, weight, 2) * (np.sqrt((lead**2).sum()) / evidence)
+    strength = _along(away, weight) * (np.sqrt((lead**2).sum()) / evidence)
     around = apart & (times > begin - C.alone_s) & (times < end + C.alone_s)
     if candidate.brief and around.any():
         strength -= shape.middle(strength[around])
@@ -162,6 +162,11 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     if candidate.brief:
         by = matched(times, away, apex, (onset_s, offset_s), shut >= C.closure, noise >= IGNORED)
     return Seen(table, times, apex, onset_s, offset_s, away, strength, bool(hidden.any()), blinked, measures, by)
+
+
+def _along(away: Floats, direction: NDArray[np.floating]) -> Floats:
+    """[n]: the part of a motion, [n, R, 2], that goes along a direction, [R, 2]."""
+    return np.asarray(away.reshape(len(away), -1) @ direction.ravel().astype(np.float64))
 
 
 def _steady(away: Floats, times: Floats) -> Floats:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from microex.v1 import frame_pb2, stream_pb2
 from services.common.errors import Poison
 from services.common.ids import stream_key
+from services.motion.compiled import compiled
 from services.motion.convention import CROP_PX, LANDMARKS, LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 
 MIN_CONTRAST: Final = 4.0
@@ -18,8 +19,8 @@ MIN_CONTRAST: Final = 4.0
 MIN_EYE_PX: Final = CROP_PX / 16
 """Outer eye corners nearer than this are no face."""
 
-_EYES: Final = np.array([159, 386, 158, 385, 33, 362, 145, 374, 153, 380, 133, 263])
-"""Two points of the upper lid and the corner of each eye, right and left; then those across from them."""
+_EYES: Final = np.array([(159, 145), (158, 153), (33, 133), (386, 374), (385, 380), (362, 263)])
+"""Of the right eye and of the left: two points of the upper lid and those across from them; the corners."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +63,7 @@ def _face(frame: frame_pb2.Frame, key: str) -> Face:
         raise Poison("face frame without its time", stream=key)
     if len(frame.landmarks) != LANDMARKS * 8:
         raise Poison("landmarks of the wrong length", stream=key, index=index, size=len(frame.landmarks))
-    landmarks = np.frombuffer(frame.landmarks, "<f4").reshape(LANDMARKS, 2)
+    landmarks = np.frombuffer(frame.landmarks, "<f4").reshape(LANDMARKS, 2).copy()
     if not np.isfinite(landmarks).all():
         raise Poison("landmarks that are not finite", stream=key, index=index)
     picture = decode(frame.crop_jpeg)
@@ -86,9 +87,13 @@ def decode(jpeg: bytes) -> NDArray[np.uint8] | None:
     return np.asarray(picture, np.uint8) if picture is not None and picture.shape == (CROP_PX, CROP_PX) else None
 
 
+@compiled("UniTuple(f8, 2)(f4[:,::1])")
 def _opening(landmarks: NDArray[np.float32]) -> tuple[float, float]:
-    """The eye aspect ratio of Soukupova & Cech, "Real-time eye blink detection using facial landmarks", 2016."""
-    across = landmarks[_EYES[:6]] - landmarks[_EYES[6:]]
-    inner, outer, width = np.hypot(across[:, 0], across[:, 1]).reshape(3, 2).tolist()
-    right, left = ((a + b) / 2 / max(w, 1.0) for a, b, w in zip(inner, outer, width, strict=True))
-    return right, left
+    """Of both eyes, right and left: the eye aspect ratio of Soukupova & Cech, "Real-time eye blink detection using
+    facial landmarks", 2016."""
+    across = np.empty(len(_EYES))
+    for k in range(len(_EYES)):
+        one, other = landmarks[_EYES[k, 0]], landmarks[_EYES[k, 1]]
+        across[k] = np.hypot(one[0] - other[0], one[1] - other[1])
+    right, left = across[:3], across[3:]
+    return (right[0] + right[1]) / 2 / max(right[2], 1.0), (left[0] + left[1]) / 2 / max(left[2], 1.0)

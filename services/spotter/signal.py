@@ -16,8 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled, inlined
 from services.motion.displacement import Tracker
-from services.motion.flow import Image, evenly_lit
+from services.motion.flow import Image
+from services.motion.light import evenly_lit
 from services.motion.rois import REGIONS, ROI_INDEX, ROIS
 from services.motion.templates import FLAT
 from services.spotter.blink import LID_WEIGHTS, LIDS, take_out_blink
@@ -50,6 +52,41 @@ REGION_MEAN: Final = np.array(
 """[regions, R] the mean over the ROIs of each region."""
 
 assert all(name in ROI_INDEX for names in REGIONS.values() for name in names)
+
+
+@inlined
+def _mean(
+    times: NDArray[np.int64], position: NDArray[np.float32], shut: NDArray[np.uint8], after_us: int, until_us: int
+) -> tuple[NDArray[np.float32], int]:
+    """[R, 2] of the rows with after <= time < until whose eyes are not shut, and how many those are."""
+    mean, count = np.zeros(position.shape[1:], np.float32), 0
+    for row in range(np.searchsorted(times, after_us), np.searchsorted(times, until_us)):
+        if shut[row] != SHUT:
+            mean += position[row]
+            count += 1
+    return mean / np.float32(max(count, 1)), count
+
+
+@compiled("Tuple((f4[:,::1], f4[:,::1]))(i8[::1], f4[:,:,:], u1[:], i8[::1])")
+def _bump(
+    times: NDArray[np.int64], position: NDArray[np.float32], shut: NDArray[np.uint8], edges: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """edges: from and until when is before, now and after, microseconds."""
+    before, some_before = _mean(times, position, shut, edges[0], edges[1])
+    now, some_now = _mean(times, position, shut, edges[2], edges[3])
+    after, some_after = _mean(times, position, shut, edges[4], edges[5])
+    if some_before and some_now and some_after:
+        return now - (before + after) / np.float32(2), after - before
+    return np.zeros_like(now), np.zeros_like(now)
+
+
+@compiled("f4(f4[:,::1])")
+def _novelty(moved: NDArray[np.float32]) -> np.float32:
+    """The most that any action unit makes of it."""
+    most, flat = np.float32(-np.inf), moved.ravel()
+    for template in range(len(_TEMPLATES)):
+        most = max(most, (_TEMPLATES[template] * flat).sum())
+    return most
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +142,7 @@ class Signal:
         rows, ahead = self._rows, int(C.ahead_s * SECOND)
         window = rows.since(after_us - ahead, until_us - ahead)
         for time_us, row in zip(rows.times[window], rows.table[window], strict=True):
-            row["novelty"] = (_TEMPLATES @ bump(rows, int(time_us))[0].ravel()).max()
+            row["novelty"] = _novelty(bump(rows, int(time_us))[0])
 
     def finish(self) -> None:
         """The stream is over: novelty of the last rows, from what there is."""
@@ -120,34 +157,24 @@ class Signal:
         Returns how far positions and shifts that were measured from the old one move with it."""
         grid_us = face.time_us // _GRID_US * _GRID_US
         window = self._rows.since(grid_us - int(C.reference_s * SECOND), grid_us)
-        picture, landmarks = evenly_lit(face.picture), face.landmarks
+        picture, landmarks = face.picture, face.landmarks
         if window.start < window.stop:
             kept = _typical(self._rows.kept[window])
             landmarks = kept[0].landmarks
-            picture = _median([evenly_lit(_decoded(each.jpeg)) for each in kept], landmarks)
-        moved = self._reference(picture) if self._reference is not None and len(self._rows) else None
-        self._reference = Tracker(picture, landmarks)
+            picture = _median([_decoded(each.jpeg) for each in kept], landmarks)
+        lit = evenly_lit(picture)
+        moved = self._reference(lit) if self._reference is not None and len(self._rows) else None
+        self._reference = Tracker(lit, landmarks)
         return None if moved is None else (np.where(LIDS[:, None], 0, -moved.rois), -moved.head[2:4].astype(np.float32))
 
 
 def bump(rows: Rows, time_us: int, before_s: Span = BEFORE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """How far the face is from where it was shortly before and will be shortly after, and how far those two are apart.
 
-    Returns [R, 2] each, outer-eye distances; the first is 0 where one of them is not known.
+    Returns [R, 2] each, outer-eye distances; both are 0 where one of them is not known.
     """
-    edges = rows.times.searchsorted(time_us + _EDGES_US[before_s]).tolist()
-    table, first = rows.table[edges[0] : edges[-1]], edges[0]
-    position, shut = table["position"].reshape(len(table), -1), table["shut"] == SHUT
-    if shut.any():
-        position[shut] = 0
-    means = []
-    for low, high in zip(edges[::2], edges[1::2], strict=True):
-        count = high - low - int(np.count_nonzero(shut[low - first : high - first]))
-        if not count:
-            return np.zeros((len(ROIS), 2), np.float32), np.zeros((len(ROIS), 2), np.float32)
-        means.append(np.add.reduce(position[low - first : high - first]) / np.float32(count))
-    before, now, after = means
-    return (now - (before + after) / 2).reshape(-1, 2), (after - before).reshape(-1, 2)
+    table = rows.table
+    return _bump(rows.times, table["position"], table["shut"], time_us + _EDGES_US[before_s])
 
 
 def baseline(rows: Rows, time_us: int) -> NDArray[np.float32]:
@@ -167,10 +194,10 @@ def _median(pictures: list[Image], landmarks: NDArray[np.float32]) -> Image:
     """The median of three pictures, aligned to the first; of fewer, the first."""
     if len(pictures) < 3:
         return pictures[0]
-    first, tracker = pictures[0], Tracker(pictures[0], landmarks)
+    first, tracker = pictures[0], Tracker(evenly_lit(pictures[0]), landmarks)
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     second, third = (
-        cv2.warpAffine(each, tracker(each).similarity(), each.shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
+        cv2.warpAffine(each, tracker(evenly_lit(each)).similarity(), each.shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
         for each in pictures[1:]
     )
     return np.maximum(np.minimum(first, second), np.minimum(np.maximum(first, second), third))

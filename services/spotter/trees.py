@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled
+
 FILE: Final = Path(__file__).with_name("trees.npz")
 
 PARTS: Final = ("feature", "threshold", "left", "right", "value", "roots", "base")
@@ -18,30 +20,38 @@ PARTS: Final = ("feature", "threshold", "left", "right", "value", "roots", "base
 node; roots: [T]; base: what is said of anything. A feature up to the threshold goes left."""
 
 
+@compiled("f8[::1](f8[:,::1], i4[::1], f8[::1], i4[::1], i4[::1], f8[::1], i4[::1])")
+def _answers(
+    rows: NDArray[np.float64],
+    feature: NDArray[np.int32],
+    threshold: NDArray[np.float64],
+    left: NDArray[np.int32],
+    right: NDArray[np.int32],
+    value: NDArray[np.float64],
+    roots: NDArray[np.int32],
+) -> NDArray[np.float64]:
+    """[N]: what the leaves that each of N rows falls into say, added up."""
+    answers = np.zeros(len(rows))
+    for n in range(len(rows)):
+        for root in roots:
+            node = root
+            while feature[node] >= 0:
+                node = left[node] if rows[n, feature[node]] <= threshold[node] else right[node]
+            answers[n] += value[node]
+    return answers
+
+
 class Forest:
     """Many trees, whose answers add up."""
 
     def __init__(self, parts: Mapping[str, NDArray[Any]]) -> None:
         """parts: as named in PARTS."""
-        leaf, itself = parts["feature"] < 0, np.arange(len(parts["feature"]))
-        # A leaf leads to itself, so that all paths may be walked to the depth of the deepest.
-        self._feature = np.where(leaf, 0, parts["feature"]).astype(np.int32)
-        self._threshold = parts["threshold"]
-        self._next = np.where(leaf, itself, np.stack([parts["right"], parts["left"]])).T.ravel().astype(np.int32)
-        self._value, self._roots, self._base = parts["value"], parts["roots"], float(parts["base"])
-        self._depth, inner = 0, self._roots[~leaf[self._roots]]
-        while len(inner):
-            below = np.concatenate([parts["left"][inner], parts["right"][inner]])
-            self._depth, inner = self._depth + 1, below[~leaf[below]]
+        self._nodes = [parts[name] for name in PARTS[:-1]]
+        self._base = float(parts["base"])
 
     def __call__(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """rows: [N, F]; returns [N]."""
-        at = np.broadcast_to(self._roots, (len(rows), len(self._roots)))
-        which = np.arange(len(rows), dtype=np.int32)[:, None] * np.int32(rows.shape[1])
-        flat = rows.ravel()
-        for _ in range(self._depth):
-            at = self._next[2 * at + (flat[which + self._feature[at]] <= self._threshold[at])]
-        return np.asarray(self._base + self._value[at].sum(1))
+        return self._base + _answers(rows, *self._nodes)
 
 
 class Trees:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.motion.convention import CROP_PX, EYE_CENTRE, EYE_DISTANCE_PX, LANDMARKS
-from services.motion.displacement import DEPTH, Sampler
+from services.motion.displacement import DEPTH, Sampler, fitted_head
 from services.motion.flow import Flow, remove_head_motion, strain
 from services.motion.rois import ROI_INDEX, ROIS, mirrored, roi_centres
 from services.motion.tensor import cut_patches
@@ -53,7 +53,7 @@ def test_a_roi_that_moves_on_its_own_keeps_its_motion(landmarks: NDArray[np.floa
 def test_small_turns_of_the_head_are_told_from_expressions(landmarks: NDArray[np.float32]) -> None:
     sampler, yaw = Sampler(landmarks), 0.02
     moved = np.column_stack([DEPTH * yaw, np.zeros(len(DEPTH))])
-    head, left = sampler._fit(moved)
+    head, left = fitted_head(sampler._design, moved)
     assert 0.5 * yaw < head[4] < 1.1 * yaw, "held back, so that it soaks up no expression"
     assert np.abs(left).max() < np.abs(moved).max() / 2
 

@@ -7,7 +7,8 @@ import pytest
 from microex.v1 import frame_pb2
 from services.motion.convention import EYE_DISTANCE_PX, JPEG_QUALITY
 from services.motion.displacement import Tracker
-from services.motion.flow import Flow, evenly_lit
+from services.motion.flow import Flow
+from services.motion.light import evenly_lit
 from services.motion.rois import PATCH_SIDE, REGIONS, ROI_INDEX, roi_centres
 from services.motion.tensor import sample_patches
 from tests.unit.spotter.planting import bumps, warp
