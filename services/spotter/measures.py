@@ -6,12 +6,12 @@ function of the rows.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled
 from services.motion.rois import ROIS
 from services.spotter import curve as shape
 from services.spotter.blink import LIDS, closure
@@ -28,6 +28,20 @@ TALKING: Final = np.array([roi.name.startswith(("lip_", "chin", "nasolabial")) f
 
 BESIDE_S: Final = 1.5
 """How far from a candidate its surroundings reach, seconds."""
+
+NEAR_S: Final = 0.5
+"""What else happened within this long of it may have made it."""
+
+FEWEST_PAIRS: Final = 5
+"""So many frames are needed to tell noise."""
+
+# What compiled functions use of the constants.
+ALONE: Final = C.alone
+ALONE_S: Final = C.alone_s
+MARGIN_S: Final = C.margin_s
+MISFIT: Final = C.misfit
+NOISE_FLOOR: Final = C.noise_floor
+NOISE_LAG_S: Final = C.noise_lag_s
 
 
 @dataclass(frozen=True)
@@ -99,30 +113,29 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     missing in it; "occlusion": nothing of what moves was seen."""
     window = rows.since(candidate.apex_us - int(C.rise_s * SECOND))
     table, apex = rows.table[window], candidate.at(rows) - window.start
-    times = (table["time_us"] - candidate.apex_us) / SECOND
+    times = (rows.times[window] - candidate.apex_us) / SECOND
     away = candidate.away(rows, window).astype(np.float64)
-    curve = _along(away, candidate.direction)
+    curve = _along(away, candidate.direction.astype(np.float64))
     if curve[apex] <= 0:
         return "noise"
     begin, end = shape.feet(times, curve, apex)
-    inside = np.flatnonzero((times >= begin) & (times <= end))
-    if np.diff(times[max(inside[0] - 1, 0) : inside[-1] + 2]).max(initial=0) > C.longest_gap_s:
+    if _longest_gap(times, begin, end) > C.longest_gap_s:
         return "gap"
-    during, near = (times >= begin) & (times <= end), np.abs(times) <= 0.5
-    shut = closure(table["opening"])
+    during, shut = (times >= begin) & (times <= end), closure(table["opening"])
     apart = ((times < begin - C.margin_s) | (times > end + C.margin_s)) & (shut < C.closure)
     misfit = _misfit(table["misfit"], during, apart)
     hidden = misfit > C.misfit_factor
-    blinked = bool(shut[during].max() > C.closure)
-    lowered = bool((shut[during & (table["shut"] != TAKEN_OUT)] > C.closure).any())
+    shut_now = shut[during]
+    blinked = bool(shut_now.max() > C.closure)
+    lowered = bool((shut_now[table["shut"][during] != TAKEN_OUT] > C.closure).any())
     ignored = hidden | (LIDS & blinked) | (~TALKING & lowered)
     away[:, ignored] = 0
-    steady = _steady(away, times)
-    lead, noise = steady[apex], _noise(steady, times, apart)
+    lead, noise = _lead_and_noise(away, times, apart, apex, round(C.steady_s / 2 / float(shape.middle(np.diff(times)))))
     noise[ignored] = IGNORED
     score, likeness = match(lead, noise)
     weight = lead / noise**2
-    evidence = max(float((lead * weight).sum()), 1e-12)
+    speaks = lead * weight
+    evidence = max(float(speaks.sum()), 1e-12)
     strength = _along(away, weight) * (np.sqrt((lead**2).sum()) / evidence)
     around = apart & (times > begin - C.alone_s) & (times < end + C.alone_s)
     if candidate.brief and around.any():
@@ -131,9 +144,11 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     if strength[apex] <= 0:  # all that moved is left out
         return "occlusion" if hidden.any() else "noise"
     onset_s, offset_s = (shape.fitted_feet if candidate.brief else shape.feet)(times, strength, apex)
-    share = strength / max(strength[apex], 1e-9)
-    beside = apart & (np.abs(times) < BESIDE_S)
     counted = noise < IGNORED
+    alone, restless, foot = _beside(times, strength / max(strength[apex], 1e-9), apart, begin, end)
+    light, jump, turn_deg, turn_near_deg, shut_near = _meanwhile(
+        times, during, table["brightness"], table["shift"], table["turn"], shut
+    )
     measures = Measures(
         score=score,
         likeness=likeness,
@@ -141,22 +156,22 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
         fit=shape.fit(times, strength, apex, onset_s, offset_s),
         rise_s=float(times[apex]) - onset_s,
         fall_s=offset_s - float(times[apex]),
-        alone=_mean(share[around] > C.alone),
-        restless=float(np.sqrt(_mean(share[beside] ** 2))),
-        foot=max(abs(_mean(share[(times > low) & (times < low + C.margin_s)])) for low in (begin - C.margin_s, end)),
+        alone=alone,
+        restless=restless,
+        foot=foot,
         drift=_drift(candidate),
         crowded=float(candidate.crowded),
         noise=float(shape.middle(noise[counted]) / C.noise_floor) if counted.any() else IGNORED,
         mouth=float(np.minimum(noise[TALKING], 1).mean() / C.noise_floor),
-        talking=float((lead * weight)[TALKING].sum() / evidence),
-        lids=float((lead * weight)[LIDS].sum() / evidence),
-        turn_deg=float(np.ptp(table["turn"][during], axis=0).max()),
-        turn_near_deg=float(np.ptp(table["turn"][near], axis=0).max()),
-        shut=float(shut[during].max()),
-        shut_near=float(shut[near].max()),
+        talking=float(speaks[TALKING].sum() / evidence),
+        lids=float(speaks[LIDS].sum() / evidence),
+        turn_deg=turn_deg,
+        turn_near_deg=turn_near_deg,
+        shut=float(shut_now.max()),
+        shut_near=shut_near,
         misfit=float(np.partition(misfit[~LIDS], -3)[-3]),
-        light=float(np.ptp(table["brightness"][during]) / table["brightness"][apex]),
-        jump=float(np.abs(np.diff(table["shift"][during], axis=0)).max(initial=0)),
+        light=light / float(table["brightness"][apex]),
+        jump=jump,
     )
     by = None
     if candidate.brief:
@@ -164,35 +179,9 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     return Seen(table, times, apex, onset_s, offset_s, away, strength, bool(hidden.any()), blinked, measures, by)
 
 
-def _along(away: Floats, direction: NDArray[np.floating]) -> Floats:
+def _along(away: Floats, direction: Floats) -> Floats:
     """[n]: the part of a motion, [n, R, 2], that goes along a direction, [R, 2]."""
-    return np.asarray(away.reshape(len(away), -1) @ direction.ravel().astype(np.float64))
-
-
-def _steady(away: Floats, times: Floats) -> Floats:
-    """Averaged over `steady_s`, centred."""
-    half = round(C.steady_s / 2 / float(shape.middle(np.diff(times))))
-    flat = away.reshape(len(away), -1)
-    steady = cv2.blur(flat, (1, 2 * half + 1), borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(steady, np.float64).reshape(away.shape)
-
-
-def _noise(away: Floats, times: Floats, apart: Mask) -> Floats:
-    """[R, 2]: what each channel does in the time of a micro-expression, the candidate itself left out."""
-    later = np.searchsorted(times, times + C.noise_lag_s)
-    pairs = np.flatnonzero((later < len(times)) & apart)
-    pairs = pairs[apart[later[pairs]]]
-    if len(pairs) < 5:
-        return np.full(away.shape[1:], C.noise_floor)
-    steps = np.abs(away[later[pairs]] - away[pairs])
-    return np.asarray(np.maximum(shape.TO_SIGMA / np.sqrt(2) * shape.middle(steps), C.noise_floor))
-
-
-def _misfit(misfit: NDArray[np.float32], during: Mask, apart: Mask) -> Floats:
-    """[R]: how much worse skin is found again during the candidate than at other times; 0 for lids."""
-    usual = shape.middle(misfit[apart]) if apart.sum() > 5 else misfit.min(0)
-    worse = (misfit[during].max(0) - C.misfit) / np.maximum(usual, 0.5)
-    return np.where(LIDS, 0, worse).astype(np.float64)
+    return np.asarray(away.reshape(len(away), -1) @ direction.ravel())
 
 
 def _drift(candidate: Candidate) -> float:
@@ -200,5 +189,90 @@ def _drift(candidate: Candidate) -> float:
     return abs(moved) * 2 * C.ahead_s / max(float(np.vdot(candidate.lead, candidate.direction)), 1e-9)
 
 
-def _mean(values: NDArray[Any]) -> float:
-    return float(np.mean(values)) if len(values) else 0.0
+@compiled("f8(f8[::1], f8, f8)")
+def _longest_gap(times: Floats, begin: float, end: float) -> float:
+    """Between two frames from begin to end, or there and just beside it."""
+    longest = 0.0
+    for k in range(1, len(times)):
+        if times[k] >= begin and times[k - 1] <= end:
+            longest = max(longest, times[k] - times[k - 1])
+    return longest
+
+
+@compiled("f8[::1](f4[:,:], b1[::1], b1[::1])")
+def _misfit(misfit: NDArray[np.float32], during: Mask, apart: Mask) -> Floats:
+    """[R]: how much worse skin is found again during the candidate than at other times; 0 for lids."""
+    worse = np.zeros(misfit.shape[1])
+    for roi in range(len(worse)):
+        if not LIDS[roi]:
+            of, others = misfit[:, roi], misfit[:, roi][apart]
+            usual = np.sort(others)[len(others) // 2] if len(others) > 5 else of.min()
+            worse[roi] = (of[during].max() - MISFIT) / max(usual, 0.5)
+    return worse
+
+
+@compiled("Tuple((f8[:,::1], f8[:,::1]))(f8[:,:,::1], f8[::1], b1[::1], i8, i8)")
+def _lead_and_noise(away: Floats, times: Floats, apart: Mask, apex: int, half: int) -> tuple[Floats, Floats]:
+    """[R, 2] each: the motion at the apex, and what each channel does in the time of a micro-expression, the candidate
+    itself left out. Both are of `away` averaged over `half` frames before and after."""
+    last = len(away) - 1
+    steady = np.zeros_like(away)
+    for k in range(len(away)):
+        for other in range(k - half, k + half + 1):
+            steady[k] += away[min(max(other, 0), last)]
+    steady /= 2 * half + 1
+    pairs = [(0, 0) for _ in range(0)]
+    for k, later in enumerate(np.searchsorted(times, times + NOISE_LAG_S)):
+        if later <= last and apart[k] and apart[later]:
+            pairs.append((k, later))
+    noise = np.full(away.shape[1:], NOISE_FLOOR)
+    if len(pairs) >= FEWEST_PAIRS:
+        steps = np.empty(len(pairs))
+        for roi in range(noise.shape[0]):
+            for axis in range(2):
+                for k, (now, later) in enumerate(pairs):
+                    steps[k] = abs(steady[later, roi, axis] - steady[now, roi, axis])
+                step = np.partition(steps, len(steps) // 2)[len(steps) // 2]
+                noise[roi, axis] = max(shape.TO_SIGMA / np.sqrt(2) * step, NOISE_FLOOR)
+    return steady[apex].copy(), noise
+
+
+@compiled("UniTuple(f8, 3)(f8[::1], f8[::1], b1[::1], f8, f8)")
+def _beside(times: Floats, share: Floats, apart: Mask, begin: float, end: float) -> tuple[float, float, float]:
+    """alone, restless and foot of `Measures`; share: [n] of the movement at the apex; begin, end: of the candidate."""
+    around = above = beside = 0
+    squares, sums, counts = 0.0, np.zeros(2), np.zeros(2)
+    for time, size, far in zip(times, share, apart):  # noqa: B905  # as it is compiled
+        if far and begin - ALONE_S < time < end + ALONE_S:
+            around += 1
+            above += size > ALONE
+        if far and abs(time) < BESIDE_S:
+            beside += 1
+            squares += size * size
+        for side, low in enumerate((begin - MARGIN_S, end)):
+            if low < time < low + MARGIN_S:
+                counts[side] += 1
+                sums[side] += size
+    foot = np.abs(sums / np.maximum(counts, 1)).max()
+    return above / max(around, 1), np.sqrt(squares / max(beside, 1)), foot
+
+
+@compiled("UniTuple(f8, 5)(f8[::1], b1[::1], f4[:], f4[:,:], f4[:,:], f8[::1])")
+def _meanwhile(
+    times: Floats,
+    during: Mask,
+    brightness: NDArray[np.float32],
+    shift: NDArray[np.float32],
+    turn: NDArray[np.float32],
+    shut: Floats,
+) -> tuple[float, float, float, float, float]:
+    """Change of brightness (grey levels), jump, turn_deg, turn_near_deg and shut_near of `Measures`."""
+    near = np.abs(times) <= NEAR_S
+    jump, before = 0.0, -1
+    for k in range(len(times)):
+        if during[k]:
+            if before >= 0:
+                jump = max(jump, np.abs(shift[k] - shift[before]).max())
+            before = k
+    turns = [max([np.ptp(turn[:, axis][when]) for axis in range(3)]) for when in (during, near)]
+    return np.ptp(brightness[during]), jump, turns[0], turns[1], shut[near].max()
