@@ -75,8 +75,8 @@ def motion(faces: Sequence[Face], apex: int | None) -> MotionTensor:
     apex: number of the frame, None to take the one of the largest motion. Needs two faces or more.
     """
     onset, later = faces[0], _thinned(faces[1:], apex)
-    fine, sampler, centres = Flow(), Sampler(onset.landmarks), roi_centres(onset.landmarks)
-    fields = [fine(onset.picture, face.picture) for face in later]
+    flow, sampler, centres = Flow(onset.picture), Sampler(onset.landmarks), roi_centres(onset.landmarks)
+    fields = [flow(face.picture) for face in later]
     heads = [sampler(field) for field in fields]
     strength = np.array([np.sqrt((head.rois.astype(np.float64) ** 2).sum(1).mean()) for head in heads])
     at = int(strength.argmax() if apex is None else np.abs([face.index - apex for face in later]).argmin())

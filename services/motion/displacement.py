@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from services.motion.compiled import compiled, inlined
 from services.motion.convention import CROP_PX, EYE_CENTRE, EYE_DISTANCE_PX, STABLE
 from services.motion.flow import Field
-from services.motion.follow import Skin
-from services.motion.light import Lit
+from services.motion.follow import Skin, half
+from services.motion.light import BORDER, Lit
 from services.motion.rois import ROIS, STABLE_DEPTH, roi_centres
 
 SAMPLES: Final = 5
@@ -145,23 +145,27 @@ class Tracker(Anchors):
     def __init__(self, picture: Lit, landmarks: NDArray[np.float32]) -> None:
         """picture: a crop, evenly lit (`light.evenly_lit`), as are those that it is followed into."""
         super().__init__(landmarks)
-        self._skin = Skin(picture, self.points)
+        self._from = self.points + np.float32(BORDER)
+        self._near, self._far = Skin(picture, self._from), Skin(half(picture), self._from / 2)
         self._last: NDArray[np.float32] | None = None
 
     def __call__(self, picture: Lit) -> Displacement:
-        """Found from where the points began."""
-        return self._found(*self._skin.find(picture))
+        """Found from where the points began, first on a scale of two pixels."""
+        return self._found(*self._from_afar(picture))
 
     def follow(self, picture: Lit) -> Displacement:
         """Found from where the points were in the picture followed before, so that a long way is gone in short steps;
         what was lost there begins where it began."""
-        to, misfit = self._skin.find(picture, self._last)
-        lost = (misfit > LOST) | (np.abs(to - self.points).max(1) > REACH * EYE_DISTANCE_PX)
-        self._last = np.where(lost[:, None], self.points, to)
+        to, misfit = self._from_afar(picture) if self._last is None else self._near.find(picture, self._last)
+        lost = (misfit > LOST) | (np.abs(to - self._from).max(1) > REACH * EYE_DISTANCE_PX)
+        self._last = np.where(lost[:, None], self._from, to)
         return self._found(to, misfit)
 
+    def _from_afar(self, picture: Lit) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return self._near.find(picture, 2 * self._far.find(half(picture), self._from / 2)[0])
+
     def _found(self, to: NDArray[np.float32], misfit: NDArray[np.float32]) -> Displacement:
-        return self.displacement((to - self.points).astype(np.float64) / EYE_DISTANCE_PX, misfit[: len(ROIS)])
+        return self.displacement((to - self._from).astype(np.float64) / EYE_DISTANCE_PX, misfit[: len(ROIS)])
 
 
 class Sampler(Anchors):

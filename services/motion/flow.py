@@ -1,66 +1,73 @@
 """Optical flow on aligned crops, what the head adds to it, and strain.
 
-Dense inverse search (Kroeger et al., "Fast optical flow using dense inverse search", ECCV 2016). OpenCV's presets stop
-at a scale of four pixels and return 20 to 55 % of a local sub-pixel motion. Here the first pass goes on to two pixels
-(40 to 75 %), and what it leaves is measured to one pixel, on the picture moved back by it: together 90 to 104 % of the
-motion in every region of a face. This is for the frames that matter; on every frame, points are followed
-(`displacement.Tracker`).
+On every frame a few points are followed (`displacement.Tracker`). Flow is for the frames that matter: points everywhere
+are followed, each with less skin around it, first on a scale of two pixels.
 """
 
-from functools import cache
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.follow import Pixels, Points, Skin, half
+from services.motion.light import BORDER, evenly_lit
+
 Image = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
-_PASSES: Final = ((1, 8, 8), (0, 16, 6))
-"""Finest scale (a power of two, pixels), steps of descent, and pixels between patches, of each pass."""
+PITCH: Final = 3
+"""Pixels between points."""
+
+WINDOW: Final = 7
+"""Pixels along a side of the square of skin around a point."""
+
+SMALLEST_PX: Final = 2 * BORDER
+"""A picture is as large each way."""
 
 
 class Flow:
-    """The algorithm with its buffers; not shared between threads."""
+    """From one picture to others."""
 
-    def __init__(self) -> None:
-        cv2.setNumThreads(1)  # the search goes by stripes, one a thread: more threads, other numbers
-        self._passes = [_search(*how) for how in _PASSES]
+    def __init__(self, start: Image) -> None:
+        """start: [H, W] uint8. Raises ValueError for one that is smaller than SMALLEST_PX."""
+        if start.ndim != 2 or min(start.shape) < SMALLEST_PX:
+            raise ValueError(f"flow needs a grey picture of {SMALLEST_PX} pixels or more, got {start.shape}")
+        self._shape, near = start.shape, evenly_lit(start)
+        far = half(near)
+        self._near, self._far = _lattice(near, BORDER), _lattice(far, BORDER // 2)
+        self._skin, self._far_skin = Skin(near, _listed(self._near), WINDOW), Skin(far, _listed(self._far), WINDOW)
 
-    def __call__(self, start: Image, end: Image) -> Field:
-        """Motion of each pixel of `start` to `end`.
+    def __call__(self, end: Image) -> Field:
+        """Motion of each pixel of the first picture to `end`.
 
-        start, end: [H, W] uint8, equal shapes. Returns [H, W, 2] float32, pixels; u to the right, v downwards.
-        Raises ValueError when shapes differ or pictures are too small for the algorithm (under 16 px).
+        end: [H, W] uint8, of the same shape. Returns [H, W, 2] float32, pixels; u to the right, v downwards. Raises
+        ValueError when shapes differ.
         """
-        if start.shape != end.shape or start.ndim != 2 or min(start.shape) < 16:
-            raise ValueError(f"flow needs two grey pictures of equal size, got {start.shape} and {end.shape}")
-        first, *others = self._passes
-        field = _calc(first, start, end)
-        for search in others:
-            source = _pixels(start.shape) + field
-            back = cv2.remap(end, source, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
-            field = field + _calc(search, start, np.asarray(back, np.uint8))
-        return field
+        if end.shape != self._shape:
+            raise ValueError(f"flow needs two pictures of equal size, got {self._shape} and {end.shape}")
+        near, (rows, columns) = evenly_lit(end), self._near.shape[:2]
+        begun = 2 * _moved(self._far_skin, half(near), self._far, np.zeros_like(self._far))
+        field = _moved(self._skin, near, self._near, cv2.resize(begun, (columns, rows)))
+        return np.asarray(cv2.resize(field, (columns * PITCH, rows * PITCH))[: end.shape[0], : end.shape[1]])
 
 
-def _search(finest_scale: int, steps: int, stride_px: int) -> cv2.DISOpticalFlow:
-    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    search.setFinestScale(finest_scale)
-    search.setGradientDescentIterations(steps)
-    search.setPatchStride(stride_px)
-    return search
+def _lattice(picture: Pixels, border: int) -> Points:
+    """[rows, columns, 2]: points PITCH apart, each in the middle of as many pixels, from border to border."""
+    y, x = (np.arange(border + PITCH // 2, size - border + PITCH // 2, PITCH) for size in picture.shape)
+    return np.stack(np.meshgrid(x, y), -1).astype(np.float32)
 
 
-def _calc(search: cv2.DISOpticalFlow, start: Image, end: Image) -> Field:
-    return np.asarray(search.calc(start, end, None), np.float32)  # type: ignore[call-overload]  # None is allowed
+def _listed(points: Points) -> Points:
+    return points.reshape(-1, 2)
 
 
-@cache
-def _pixels(shape: tuple[int, ...]) -> Field:
-    """[H, W, 2]: x and y of every pixel."""
-    return np.stack(np.meshgrid(np.arange(shape[1]), np.arange(shape[0])), -1).astype(np.float32)
+def _moved(skin: Skin, picture: Pixels, points: Points, begun: Field) -> Field:
+    """How far the points of a lattice moved; begun: how far they may have. What one point says against all of those
+    around it does not count."""
+    to, _ = skin.find(picture, _listed(points + begun))
+    moved = to.reshape(points.shape) - points
+    return np.stack([cv2.medianBlur(np.ascontiguousarray(moved[..., axis]), 3) for axis in range(2)], -1)
 
 
 def strain(field: Field) -> Field:

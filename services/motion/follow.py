@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.compiled import compiled, inlined
-from services.motion.light import BORDER, Lit
+
+Pixels = NDArray[np.float32]
+"""[H, W] brightness."""
 
 Points = NDArray[np.float32]
+"""[N, 2] x and y, pixels."""
 
 WINDOW: Final = 13
-"""Pixels along a side of the square of skin around a point."""
+"""Pixels along a side of the square of skin around a point, where few are followed."""
 
 STEPS: Final = 6
 """At most so many steps, …"""
@@ -25,122 +28,143 @@ STEPS: Final = 6
 NEAR: Final = np.float32(0.01)
 """… or until one is shorter than this, pixels."""
 
-_ROW: Final = 16
-"""Of a square in memory: processors take so many numbers at once. What is beyond the square counts 0."""
-
 _SINGULAR: Final = np.float32(1e-6)
-"""Skin whose slopes have a smaller ratio of determinant to squared trace shows no motion."""
+"""Skin whose slopes have a smaller ratio of determinant to squared trace tells no motion."""
 
 
 class Skin:
     """What surrounds some points of a picture, ready to be found in others."""
 
-    def __init__(self, picture: Lit, points: Points) -> None:
-        """points: [N, 2] pixels of the picture without its border."""
-        self._points = np.ascontiguousarray(points, np.float32)
-        self._near = _templates(picture, self._points + BORDER)
-        self._far = _templates(cv2.pyrDown(picture), (self._points + BORDER) / 2)
+    def __init__(self, picture: Pixels, points: Points, window: int = WINDOW) -> None:
+        """points: [N, 2] pixels of `picture`; window: pixels along a side of what surrounds them, odd."""
+        slope_x, slope_y = (cv2.Scharr(picture, cv2.CV_32F, *axis, scale=1 / 32) for axis in ((1, 0), (0, 1)))
+        self._skin, self._inverse = _cut(picture, slope_x, slope_y, points, window)
+        self._window = window
 
-    def find(self, picture: Lit, start: Points | None = None) -> tuple[Points, NDArray[np.float32]]:
-        """Where the points are in another picture, [N, 2], and how badly their skin fits there, [N]: mean difference,
-        percent of brightness. A point whose skin leaves the border stays where it was, with 0.
+    def find(self, picture: Pixels, start: Points) -> tuple[Points, NDArray[np.float32]]:
+        """Where the points are in another picture, [N, 2], and how badly their skin fits there, [N]: mean difference of
+        brightness. A point whose skin leaves the picture stays where it was, with 0.
 
-        start: [N, 2] where they may be. Without it they are sought from where they are in their own picture, first on a
-        scale of two pixels.
+        start: [N, 2] where they may be.
         """
-        if start is None:
-            to = (self._points + BORDER) / 2
-            _search(cv2.pyrDown(picture), *self._far, to)
-            to *= 2
-        else:
-            to = start + BORDER
-        misfit = _search(picture, *self._near, to)
-        return to - BORDER, misfit
+        to = start.copy()
+        return to, _search(picture, self._skin, self._inverse, to, self._window)
 
 
-def _templates(picture: Lit, points: Points) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    slope_x, slope_y = (cv2.Scharr(picture, cv2.CV_32F, *axis, scale=1 / 32) for axis in ((1, 0), (0, 1)))
-    return _cut(picture, slope_x, slope_y, points)
+def half(picture: Pixels) -> Pixels:
+    """The same on a scale of two pixels: each is the pixel of twice its place, with what is around."""
+    return np.asarray(cv2.pyrDown(picture), np.float32)
 
 
 @inlined
-def _corner(picture: Lit, at: Points) -> tuple[int, int, bool]:
+def _row(window: int) -> int:
+    """A row of a square in memory: processors take eight numbers at once. What is beyond the square counts 0."""
+    return (window // 8 + 1) * 8
+
+
+@inlined
+def _size(window: int) -> int:
+    """Of a square in memory: they take four times eight in one go."""
+    return (window * _row(window) + 31) // 32 * 32
+
+
+@inlined
+def _patch(window: int) -> Pixels:
+    """Room for a square, and the row below it."""
+    return np.zeros(_size(window) + _row(window) + 1, np.float32)
+
+
+# Arguments are plain numbers, since a slice of an array costs as much as all of this.
+@inlined
+def _corner(x: np.float32, y: np.float32, width: int, height: int, window: int) -> tuple[int, int, bool]:
     """Left and top pixel of the square around a point, and whether all of it lies within the picture."""
-    left, top = int(np.floor(at[0])) - WINDOW // 2, int(np.floor(at[1])) - WINDOW // 2
-    return left, top, 0 <= left < picture.shape[1] - _ROW and 0 <= top < picture.shape[0] - WINDOW
+    left, top = int(np.floor(x)) - window // 2, int(np.floor(y)) - window // 2
+    return left, top, 0 <= left <= width - _row(window) and 0 <= top < height - window
 
 
 @inlined
-def _shares(at: Points) -> tuple[np.float32, np.float32, np.float32, np.float32]:
-    """Of the four pixels around a point: bilinear."""
-    right, low = at[0] - np.floor(at[0]), at[1] - np.floor(at[1])
+def _lift(picture: Pixels, left: int, top: int, window: int, patch: Pixels) -> None:
+    """The square there and the row below it, row after row."""
+    row = _row(window)
+    for y in range(window + 1):
+        source, target = picture[top + y, left : left + row], patch[y * row : (y + 1) * row]
+        for x in range(row):
+            target[x] = source[x]
+
+
+@inlined
+def _shares(x: np.float32, y: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Of a pixel, the one to its right and the two below, in the brightness at a point: bilinear."""
+    right, low = x - np.floor(x), y - np.floor(y)
     both = right * low
     return np.float32(1) - right - low + both, right - both, low - both, both
 
 
-@compiled("Tuple((f4[:,:,:,::1], f4[:,::1]))(f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1])")
-def _cut(picture: Lit, slope_x: Lit, slope_y: Lit, points: Points) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """[N, 3, WINDOW, _ROW] brightness around each point and its slopes; [N, 3] inverse of the slopes' Gram matrix (its
-    xx, xy and yy), 0 where they show no motion. points: [N, 2], pixels of these arrays."""
-    skin = np.zeros((len(points), 3, WINDOW, _ROW), np.float32)
+@compiled("Tuple((f4[:,:,::1], f4[:,::1]))(f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], i8)")
+def _cut(
+    picture: Pixels, slope_x: Pixels, slope_y: Pixels, points: Points, window: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """[N, 3, size] brightness around each point and its slopes; [N, 3] inverse of the slopes' Gram matrix (its
+    xx, xy and yy), 0 where they tell no motion. points: [N, 2], pixels of these arrays."""
+    (height, width), row = picture.shape, _row(window)
+    skin = np.zeros((len(points), 3, _size(window)), np.float32)
     inverse = np.zeros((len(points), 3), np.float32)
+    patch = _patch(window)
     for n in range(len(points)):
-        left, top, inside = _corner(picture, points[n])
+        left, top, inside = _corner(points[n, 0], points[n, 1], width, height, window)
         if not inside:
             continue
-        here, right, low, both = _shares(points[n])
+        here, right, low, both = _shares(points[n, 0], points[n, 1])
         for layer, values in enumerate((picture, slope_x, slope_y)):
-            for y in range(WINDOW):
-                for x in range(WINDOW):
-                    above, below = values[top + y], values[top + y + 1]
-                    skin[n, layer, y, x] = (
-                        here * above[left + x] + right * above[left + x + 1]
-                        + low * below[left + x] + both * below[left + x + 1]
-                    )  # fmt: skip
-        xx, xy, yy = (skin[n, 1] ** 2).sum(), (skin[n, 1] * skin[n, 2]).sum(), (skin[n, 2] ** 2).sum()
+            _lift(values, left, top, window, patch)
+            cut, beside, below, across = skin[n, layer], patch[1:], patch[row:], patch[row + 1 :]
+            for k in range(window * row):
+                cut[k] = here * patch[k] + right * beside[k] + low * below[k] + both * across[k]
+        xx = xy = yy = np.float32(0)
+        for y in range(window):
+            skin[n, :, y * row + window : (y + 1) * row] = 0
+        for k in range(window * row):
+            xx += skin[n, 1, k] * skin[n, 1, k]
+            xy += skin[n, 1, k] * skin[n, 2, k]
+            yy += skin[n, 2, k] * skin[n, 2, k]
         area = xx * yy - xy * xy
         if area > _SINGULAR * (xx + yy) ** 2:
             inverse[n, 0], inverse[n, 1], inverse[n, 2] = yy / area, -xy / area, xx / area
     return skin, inverse
 
 
-@compiled("f4[::1](f4[:,::1], f4[:,:,:,::1], f4[:,::1], f4[:,::1])")
+@compiled("f4[::1](f4[:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], i8)")
 def _search(
-    picture: Lit, skin: NDArray[np.float32], inverse: NDArray[np.float32], to: Points
+    picture: Pixels, skin: NDArray[np.float32], inverse: NDArray[np.float32], to: Points, window: int
 ) -> NDArray[np.float32]:
     """Moves `to`, [N, 2] pixels of this array, from where points may be to where they are; returns [N] misfits."""
-    misfit = np.zeros(len(to), np.float32)
-    rows, row = skin.shape[2:]
+    (height, width), row, size = picture.shape, _row(window), _size(window)
+    misfit, begun = np.zeros(len(to), np.float32), to.copy()
+    counts = ((np.arange(size) % row < window) & (np.arange(size) < window * row)).astype(np.float32)
+    patch = _patch(window)
+    beside, below, across = patch[1:], patch[row:], patch[row + 1 :]
     for n in range(len(to)):
-        begin = to[n].copy()
-        for _ in range(STEPS):
-            left, top, inside = _corner(picture, to[n])
+        lifted = (-1, -1)
+        for step in range(STEPS + 1):
+            left, top, inside = _corner(to[n, 0], to[n, 1], width, height, window)
             if not inside:
+                to[n, 0], to[n, 1] = begun[n, 0], begun[n, 1]
                 break
-            here, right, low, both = _shares(to[n])
-            pull_x = pull_y = np.float32(0)
-            for y in range(rows):
-                above, below = picture[top + y, left : left + row + 1], picture[top + y + 1, left : left + row + 1]
-                wanted, slope_x, slope_y = skin[n, 0, y], skin[n, 1, y], skin[n, 2, y]
-                for x in range(row):
-                    off = wanted[x] - (here * above[x] + right * above[x + 1] + low * below[x] + both * below[x + 1])
-                    pull_x += off * slope_x[x]
-                    pull_y += off * slope_y[x]
+            if (left, top) != lifted:
+                _lift(picture, left, top, window, patch)
+                lifted = left, top
+            here, right, low, both = _shares(to[n, 0], to[n, 1])
+            pull_x = pull_y = apart = np.float32(0)
+            for k in range(size):
+                off = skin[n, 0, k] - (here * patch[k] + right * beside[k] + low * below[k] + both * across[k])
+                pull_x += off * skin[n, 1, k]
+                pull_y += off * skin[n, 2, k]
+                apart += abs(off) * counts[k]
+            misfit[n] = apart / np.float32(window * window)
             step_x = inverse[n, 0] * pull_x + inverse[n, 1] * pull_y
             step_y = inverse[n, 1] * pull_x + inverse[n, 2] * pull_y
+            if step == STEPS or step_x * step_x + step_y * step_y < NEAR * NEAR:
+                break
             to[n, 0] += step_x
             to[n, 1] += step_y
-            if step_x * step_x + step_y * step_y < NEAR * NEAR:
-                break
-        left, top, inside = _corner(picture, to[n])
-        if not inside:
-            to[n] = begin
-            continue
-        here, right, low, both = _shares(to[n])
-        for y in range(rows):
-            above, below = picture[top + y, left : left + row + 1], picture[top + y + 1, left : left + row + 1]
-            for x in range(WINDOW):
-                found = here * above[x] + right * above[x + 1] + low * below[x] + both * below[x + 1]
-                misfit[n] += abs(skin[n, 0, y, x] - found)
-        misfit[n] /= np.float32(WINDOW * WINDOW)
     return misfit

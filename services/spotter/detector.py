@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microex.v1 import frame_pb2, stream_pb2, window_pb2
-from services.motion.flow import Flow
 from services.spotter.candidate import Candidate, due
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.constants import DETECTOR_VERSION, LOOK_BACK_S
@@ -59,7 +58,6 @@ class Detector:
         have been replayed, since until then the state may differ from what it would have been."""
         self._silent_until_us: int | None = None
         self._whole = whole
-        self._fine = Flow()
         self._forget()
 
     @property
@@ -170,7 +168,7 @@ class Detector:
             step.verdicts.append(verdict)
 
     def _window(self, found: Expression, message: frame_pb2.FaceFrame) -> window_pb2.ApexWindow:
-        return build(self._rows, found, self._fine, message, self._time_base)
+        return build(self._rows, found, message, self._time_base)
 
     def _end(self, message: frame_pb2.FaceFrame) -> Step:
         """What is past its apex and has decayed is judged at once; nothing is emitted by guess."""

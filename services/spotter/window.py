@@ -19,7 +19,7 @@ from services.spotter.select import select
 
 
 def build(
-    rows: Rows, found: Expression, fine: Flow, message: frame_pb2.FaceFrame, time_base: "stream_pb2.TimeBase.ValueType"
+    rows: Rows, found: Expression, message: frame_pb2.FaceFrame, time_base: "stream_pb2.TimeBase.ValueType"
 ) -> window_pb2.ApexWindow:
     """rows: those that the expression was found in; message: the one that decided it."""
     times = rows.table["time_us"]
@@ -42,7 +42,7 @@ def build(
             time_us=found.times_us.tolist(),
             curves=[window_pb2.Curve(region=name, magnitude=found.magnitude[:, i]) for i, name in enumerate(REGIONS)],
         ),
-        motion=pack(_tensor(rows, found, fine)),
+        motion=pack(_tensor(rows, found)),
         apex_jpeg=at_apex.jpeg,
         roi_centres=roi_centres(at_apex.landmarks).ravel().tolist(),
         stages=stream_pb2.StageTimes(captured_us=message.stages.captured_us, published_us=message.stages.published_us),
@@ -59,7 +59,7 @@ def _moment(rows: Rows, time_us: int) -> stream_pb2.Moment:
     return stream_pb2.Moment(index=int(indices[-1]) + round(ahead), time_us=time_us)
 
 
-def _tensor(rows: Rows, found: Expression, fine: Flow) -> MotionTensor:
+def _tensor(rows: Rows, found: Expression) -> MotionTensor:
     """Fine flow from the onset to the selected frames, head removed, in every ROI."""
     inside = (found.times_us >= found.onset_us) & (found.times_us <= found.offset_us)
     times_us, strength = found.times_us[inside], found.strength[inside]
@@ -69,11 +69,12 @@ def _tensor(rows: Rows, found: Expression, fine: Flow) -> MotionTensor:
     onset = rows.kept[int(np.searchsorted(rows.table["time_us"], found.onset_us))]
     start, sampler, centres = decode(onset.jpeg), Sampler(onset.landmarks), roi_centres(onset.landmarks)
     assert start is not None, "was read before"
+    flow = Flow(start)
     data = np.zeros((len(frames), len(ROIS), 3, PATCH, PATCH), np.float16)
     for k, at in enumerate(frames):
         end = decode(rows.kept[at].jpeg)
         assert end is not None, "was read before"
-        field = fine(start, end)
+        field = flow(end)
         head = sampler(field)
         data[k] = cut_patches(remove_head_motion(field, head.similarity()), centres, EYE_DISTANCE_PX)
         data[k, :, :2] -= head.turn()[:, :, None, None].astype(np.float16)

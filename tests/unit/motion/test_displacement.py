@@ -63,19 +63,19 @@ def test_flow_returns_sub_pixel_motion(shift: float) -> None:
     start = texture()
     affine = np.array([[1, 0, shift], [0, 1, -shift / 2]], np.float32)
     end = cv2.warpAffine(start, affine, (CROP_PX, CROP_PX), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    inside = Flow()(start, end)[24:104, 24:104]
+    inside = Flow(start)(end)[24:104, 24:104]
     for channel, true in ((0, shift), (1, -shift / 2)):
         assert inside[..., channel].mean() == pytest.approx(true, rel=0.15, abs=0.08)
 
 
 def test_flow_needs_two_pictures_of_one_size() -> None:
     with pytest.raises(ValueError, match="equal size"):
-        Flow()(np.zeros((128, 128), np.uint8), np.zeros((64, 64), np.uint8))
+        Flow(np.zeros((128, 128), np.uint8))(np.zeros((64, 64), np.uint8))
 
 
 def test_flow_repeats_bit_for_bit() -> None:
     start, end = texture(), np.roll(texture(), 1, axis=1)
-    assert (Flow()(start, end) == Flow()(start, end)).all()
+    assert (Flow(start)(end) == Flow(start)(end)).all()
 
 
 def test_strain_of_a_stretch_is_its_rate() -> None:

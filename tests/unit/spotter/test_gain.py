@@ -34,12 +34,13 @@ def patch(field: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("region", list(REGIONS))
 def test_the_tensor_shows_the_true_size_of_small_motions(neutral: frame_pb2.FaceFrame, region: str) -> None:
-    picture, flow = picture_of(neutral), Flow()
+    picture = picture_of(neutral)
+    flow = Flow(picture)
     centre = roi_centres(landmarks_of(neutral))[ROI_INDEX[REGIONS[region][0]]]
     gains = []
     for shift in SHIFTS:
         field = bumps([(centre, shift.astype(np.float32), 10.0)])
-        true, got = patch(field, centre), patch(flow(picture, stored(warp(picture, field))), centre)
+        true, got = patch(field, centre), patch(flow(stored(warp(picture, field))), centre)
         gains.append((got * true).sum() / (true * true).sum())
     assert 0.85 <= np.median(gains) <= 1.1, f"gain of each shift: {np.round(gains, 2)}"
 
