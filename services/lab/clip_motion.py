@@ -24,8 +24,9 @@ from services.lab.datasets.folders import VIDEOS, clip_frames
 from services.motion.convention import CROP_PX, EYE_DISTANCE_PX
 from services.motion.displacement import Displacement, Sampler
 from services.motion.flow import Field, Flow, remove_head_motion
+from services.motion.patches import cut_patches
 from services.motion.rois import PATCH, ROIS, roi_centres
-from services.motion.tensor import MotionTensor, cut_patches
+from services.motion.tensor import MotionTensor
 from services.spotter.constants import CONSTANTS
 from services.spotter.reading import Face, read
 from services.spotter.select import select

@@ -16,7 +16,7 @@ _FAST: Final = {"reassoc", "contract", "arcp", "nsz"}
 
 
 def compiled(signature: str) -> Callable[[F], F]:
-    """Translates for arguments of those types alone, in Numba's notation: "f4[:,::1]" is a contiguous float32 matrix."""
+    """Translates for arguments of those types alone, in Numba's notation: "f4[:,::1]" is a gapless float32 matrix."""
 
     def translate(function: F) -> F:
         return cast(F, njit(signature, cache=True, nogil=True, fastmath=_FAST, error_model="numpy")(function))

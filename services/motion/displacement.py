@@ -146,7 +146,7 @@ class Tracker(Anchors):
         """picture: a crop, evenly lit (`light.evenly_lit`), as are those that it is followed into."""
         super().__init__(landmarks)
         self._from = self.points + np.float32(BORDER)
-        self._near, self._far = Skin(picture, self._from), Skin(half(picture), self._from / 2)
+        self._near, self._far = Skin(picture, self._from), Skin(half(picture), self._from / np.float32(2))
         self._last: NDArray[np.float32] | None = None
 
     def __call__(self, picture: Lit) -> Displacement:
@@ -162,7 +162,7 @@ class Tracker(Anchors):
         return self._found(to, misfit)
 
     def _from_afar(self, picture: Lit) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return self._near.find(picture, 2 * self._far.find(half(picture), self._from / 2)[0])
+        return self._near.find(picture, self._far.find(half(picture), self._from / np.float32(2))[0] * np.float32(2))
 
     def _found(self, to: NDArray[np.float32], misfit: NDArray[np.float32]) -> Displacement:
         return self.displacement((to - self._from).astype(np.float64) / EYE_DISTANCE_PX, misfit[: len(ROIS)])

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled
 from services.motion.follow import Pixels, Points, Skin, half
 from services.motion.light import BORDER, evenly_lit
 
@@ -48,7 +49,7 @@ class Flow:
             raise ValueError(f"flow needs two pictures of equal size, got {self._shape} and {end.shape}")
         near, (rows, columns) = evenly_lit(end), self._near.shape[:2]
         begun = 2 * _moved(self._far_skin, half(near), self._far, np.zeros_like(self._far))
-        field = _moved(self._skin, near, self._near, cv2.resize(begun, (columns, rows)))
+        field = _moved(self._skin, near, self._near, np.asarray(cv2.resize(begun, (columns, rows)), np.float32))
         return np.asarray(cv2.resize(field, (columns * PITCH, rows * PITCH))[: end.shape[0], : end.shape[1]])
 
 
@@ -74,29 +75,46 @@ def strain(field: Field) -> Field:
     """Magnitude of the strain tensor: sqrt(u_x^2 + v_y^2 + (u_y + v_x)^2 / 2).
 
     field: [..., H, W, 2]; returns [..., H, W] float32, a ratio (pixels per pixel), whatever the unit of length, given
-    that the field is in pixels. Shreve et al., "Macro- and micro-expression spotting in long videos using spatio-
-    temporal strain", FG 2011.
+    that the field is in pixels. Slopes are central differences, one-sided at the borders. Shreve et al., "Macro- and
+    micro-expression spotting in long videos using spatio-temporal strain", FG 2011.
     """
-    along_y, along_x = _slope(field, -3), _slope(field, -2)
-    shear = along_y[..., 0] + along_x[..., 1]
-    return np.asarray(np.sqrt(along_x[..., 0] ** 2 + along_y[..., 1] ** 2 + 0.5 * shear**2), np.float32)
+    flat = np.ascontiguousarray(field, np.float32).reshape(-1, *field.shape[-3:])
+    return np.stack([_strain(each) for each in flat]).reshape(field.shape[:-1])
 
 
-def _slope(field: Field, axis: int) -> Field:
-    """Central differences, one-sided at the borders, as `numpy.gradient` takes them, in a third of its time."""
-    values = np.moveaxis(field, axis, 0)
-    slope = np.empty_like(values)
-    np.subtract(values[2:], values[:-2], out=slope[1:-1])
-    slope[1:-1] *= 0.5
-    slope[0], slope[-1] = values[1] - values[0], values[-1] - values[-2]
-    return np.moveaxis(slope, 0, axis)
+@compiled("f4[:,::1](f4[:,:,::1])")
+def _strain(field: Field) -> Field:
+    height, width, _ = field.shape
+    made, rows = np.empty((height, width), np.float32), field.reshape(height, 2 * width)  # u and v in turns
+    along_x, along_y = np.empty(2 * width, np.float32), np.empty(2 * width, np.float32)
+    for y in range(height):
+        row, left, right = rows[y], rows[y, :-4], rows[y, 4:]
+        for k in range(len(right)):
+            along_x[2 + k] = (right[k] - left[k]) * np.float32(0.5)
+        for k in range(2):
+            along_x[k], along_x[k - 2] = row[k + 2] - row[k], row[k - 2] - row[k - 4]
+        above, below = rows[max(y - 1, 0)], rows[min(y + 1, height - 1)]
+        share = np.float32(0.5 if 0 < y < height - 1 else 1)
+        for k in range(2 * width):
+            along_y[k] = (below[k] - above[k]) * share
+        for x in range(width):
+            shear = along_y[2 * x] + along_x[2 * x + 1]
+            stretch = along_x[2 * x] * along_x[2 * x] + along_y[2 * x + 1] * along_y[2 * x + 1]
+            made[y, x] = np.sqrt(stretch + np.float32(0.5) * shear * shear)
+    return made
 
 
 def remove_head_motion(field: Field, head: NDArray[np.float64]) -> Field:
     """The field less the motion of the head. field: [H, W, 2] pixels; head: [2, 3] affine."""
-    height, width = field.shape[:2]
-    x = np.arange(width, dtype=np.float32)
-    y = np.arange(height, dtype=np.float32)[:, None]
-    m = (head - np.eye(2, 3)).astype(np.float32)
-    rigid = np.stack([m[0, 0] * x + m[0, 1] * y + m[0, 2], m[1, 0] * x + m[1, 1] * y + m[1, 2]], -1)
-    return np.asarray(field - rigid, np.float32)
+    return _less(np.ascontiguousarray(field, np.float32), (head - np.eye(2, 3)).astype(np.float32))
+
+
+@compiled("f4[:,:,::1](f4[:,:,::1], f4[:,::1])")
+def _less(field: Field, moves: NDArray[np.float32]) -> Field:
+    left = np.empty_like(field)
+    for y in range(field.shape[0]):
+        u, v = moves[0, 1] * np.float32(y) + moves[0, 2], moves[1, 1] * np.float32(y) + moves[1, 2]
+        for x in range(field.shape[1]):
+            left[y, x, 0] = field[y, x, 0] - moves[0, 0] * np.float32(x) - u
+            left[y, x, 1] = field[y, x, 1] - moves[1, 0] * np.float32(x) - v
+    return left

@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.patches import sample_patches
 from services.motion.rois import ROIS
-from services.motion.tensor import MotionTensor, sample_patches
+from services.motion.tensor import MotionTensor
 
 
 @dataclass(frozen=True)

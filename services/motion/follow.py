@@ -37,7 +37,9 @@ class Skin:
 
     def __init__(self, picture: Pixels, points: Points, window: int = WINDOW) -> None:
         """points: [N, 2] pixels of `picture`; window: pixels along a side of what surrounds them, odd."""
-        slope_x, slope_y = (cv2.Scharr(picture, cv2.CV_32F, *axis, scale=1 / 32) for axis in ((1, 0), (0, 1)))
+        slope_x, slope_y = (
+            np.asarray(cv2.Scharr(picture, cv2.CV_32F, *axis, scale=1 / 32), np.float32) for axis in ((1, 0), (0, 1))
+        )
         self._skin, self._inverse = _cut(picture, slope_x, slope_y, points, window)
         self._window = window
 

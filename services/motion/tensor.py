@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from microex.v1 import window_pb2
 from services.common.errors import Poison
 from services.motion.convention import VERSION
-from services.motion.flow import Field, strain
-from services.motion.rois import PATCH, PATCH_SIDE, ROIS
+from services.motion.rois import PATCH, ROIS
 
 MAX_FRAMES: Final = 64
 """More selected frames than this is not a window but a mistake."""
@@ -33,40 +31,6 @@ class MotionTensor:
     seen: NDArray[np.bool_]
     indices: tuple[int, ...]
     magnitude_known: bool = True
-
-
-def cut_patches(field: Field, centres: NDArray[np.float32], eye_distance: float) -> NDArray[np.float16]:
-    """Sample u, v and strain of one flow field in every ROI.
-
-    field: [H, W, 2] pixels, head motion removed; centres: [R, 2] pixels; eye_distance: pixels.
-    Returns [R, 3, P, P] float16 as in `MotionTensor.data`. Samples outside the field repeat its border.
-    """
-    layers = np.dstack([field / eye_distance, strain(field)])  # [H, W, 3]
-    return sample_patches(layers, centres, PATCH_SIDE * eye_distance)
-
-
-def sample_patches(
-    layers: NDArray[np.float32], centres: NDArray[np.float32], side: float | tuple[float, float]
-) -> NDArray[np.float16]:
-    """Sample u, v and strain, laid over each other, in every ROI.
-
-    layers: [H, W, 3]; centres: [R, 2] pixels; side: of a patch, pixels, or width and height where they differ.
-    Returns [R, 3, P, P] float16. Samples outside the field repeat its border.
-    """
-    width, height = side if isinstance(side, tuple) else (side, side)
-    steps = (np.arange(PATCH) + 0.5) / PATCH - 0.5
-    x = centres[:, None, None, 0] + np.broadcast_to(steps[None, None, :] * width, (len(centres), PATCH, PATCH))
-    y = centres[:, None, None, 1] + np.broadcast_to(steps[None, :, None] * height, (len(centres), PATCH, PATCH))
-    shape = (len(centres) * PATCH, PATCH)
-    sampled = cv2.remap(
-        layers,
-        x.reshape(shape).astype(np.float32),
-        y.reshape(shape).astype(np.float32),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    patches = sampled.reshape(len(centres), PATCH, PATCH, 3).transpose(0, 3, 1, 2)
-    return np.nan_to_num(patches).clip(-6e4, 6e4).astype(np.float16)
 
 
 def pack(tensor: MotionTensor) -> window_pb2.MotionTensor:

@@ -66,9 +66,9 @@ def _crossing(times: Floats, fall: Floats, level: float) -> float:
     for k in range(len(fall)):
         if fall[k] <= level:
             if k == 0 or fall[k - 1] <= fall[k]:
-                return times[k]
-            return times[k - 1] + (fall[k - 1] - level) / (fall[k - 1] - fall[k]) * (times[k] - times[k - 1])
-    return times[-1]
+                return float(times[k])
+            return float(times[k - 1] + (fall[k - 1] - level) / (fall[k - 1] - fall[k]) * (times[k] - times[k - 1]))
+    return float(times[-1])
 
 
 @inlined
@@ -76,12 +76,12 @@ def _foot(times: Floats, fall: Floats) -> float:
     """Times ascend, `fall` begins at the peak."""
     top, least = fall[0], fall.min()
     if least > HIGH * top:
-        return times[-1]
+        return float(times[-1])
     low = max(LOW * top, least)
     high_at, low_at = _crossing(times, fall, HIGH * top), _crossing(times, fall, low)
     rate = (low_at - high_at) / max(HIGH - low / top, 0.05)  # seconds a height
     end = low_at + rate * (low / top - LOW + _FOOT * (HIGH - LOW))
-    return min(end, 2 * times[-1] - times[0])
+    return float(min(end, 2 * times[-1] - times[0]))
 
 
 @compiled("UniTuple(f8, 2)(f8[::1], f8[::1], i8)")

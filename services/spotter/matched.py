@@ -115,8 +115,11 @@ def _frames(flank: float, frame_s: float) -> int:
 @compiled("f8[:,:,::1](f8[:,:,::1], f8[::1], i8, i8[::1])")
 def _filtered(away: Floats, kernel: Floats, before: int, rows: NDArray[np.int64]) -> Floats:
     """[m, R, 2]: its answer at those rows; beyond the ends the face stays where it is."""
-    answers = np.zeros((len(rows), *away.shape[1:]))
-    for at, row in zip(answers, rows):  # noqa: B905  # as it is compiled
+    flat = away.reshape(len(away), -1)
+    answers = np.zeros((len(rows), flat.shape[1]))
+    for n in range(len(rows)):
         for k in range(len(kernel)):
-            at += kernel[k] * away[min(max(row + k - before, 0), len(away) - 1)]
-    return answers
+            row = min(max(rows[n] + k - before, 0), len(away) - 1)
+            for channel in range(flat.shape[1]):
+                answers[n, channel] += kernel[k] * flat[row, channel]
+    return answers.reshape(len(rows), away.shape[1], 2)

@@ -215,26 +215,23 @@ def _misfit(misfit: NDArray[np.float32], during: Mask, apart: Mask) -> Floats:
 def _lead_and_noise(away: Floats, times: Floats, apart: Mask, apex: int, half: int) -> tuple[Floats, Floats]:
     """[R, 2] each: the motion at the apex, and what each channel does in the time of a micro-expression, the candidate
     itself left out. Both are of `away` averaged over `half` frames before and after."""
-    last = len(away) - 1
-    steady = np.zeros_like(away)
-    for k in range(len(away)):
+    last, flat = len(away) - 1, away.reshape(len(away), -1)
+    steady = np.zeros_like(flat)
+    for k in range(len(flat)):
         for other in range(k - half, k + half + 1):
-            steady[k] += away[min(max(other, 0), last)]
-    steady /= 2 * half + 1
-    pairs = [(0, 0) for _ in range(0)]
-    for k, later in enumerate(np.searchsorted(times, times + NOISE_LAG_S)):
-        if later <= last and apart[k] and apart[later]:
-            pairs.append((k, later))
-    noise = np.full(away.shape[1:], NOISE_FLOOR)
+            row = min(max(other, 0), last)
+            for channel in range(flat.shape[1]):
+                steady[k, channel] += flat[row, channel] / (2 * half + 1)
+    later = np.searchsorted(times, times + NOISE_LAG_S)
+    pairs = [k for k in range(len(times)) if later[k] <= last and apart[k] and apart[later[k]]]
+    noise, steps = np.full(flat.shape[1], NOISE_FLOOR), np.empty(len(pairs))
     if len(pairs) >= FEWEST_PAIRS:
-        steps = np.empty(len(pairs))
-        for roi in range(noise.shape[0]):
-            for axis in range(2):
-                for k, (now, later) in enumerate(pairs):
-                    steps[k] = abs(steady[later, roi, axis] - steady[now, roi, axis])
-                step = np.partition(steps, len(steps) // 2)[len(steps) // 2]
-                noise[roi, axis] = max(shape.TO_SIGMA / np.sqrt(2) * step, NOISE_FLOOR)
-    return steady[apex].copy(), noise
+        for channel in range(len(noise)):
+            for at, k in enumerate(pairs):
+                steps[at] = abs(steady[later[k], channel] - steady[k, channel])
+            usual = np.partition(steps, len(steps) // 2)[len(steps) // 2]
+            noise[channel] = max(shape.TO_SIGMA / np.sqrt(2) * usual, NOISE_FLOOR)
+    return steady[apex].copy().reshape(-1, 2), noise.reshape(-1, 2)
 
 
 @compiled("UniTuple(f8, 3)(f8[::1], f8[::1], b1[::1], f8, f8)")
@@ -275,4 +272,4 @@ def _meanwhile(
                 jump = max(jump, np.abs(shift[k] - shift[before]).max())
             before = k
     turns = [max([np.ptp(turn[:, axis][when]) for axis in range(3)]) for when in (during, near)]
-    return np.ptp(brightness[during]), jump, turns[0], turns[1], shut[near].max()
+    return float(np.ptp(brightness[during])), float(jump), float(turns[0]), float(turns[1]), float(shut[near].max())

@@ -80,13 +80,23 @@ def _bump(
     return np.zeros_like(now), np.zeros_like(now)
 
 
-@compiled("f4(f4[:,::1])")
-def _novelty(moved: NDArray[np.float32]) -> np.float32:
-    """The most that any action unit makes of it."""
-    most, flat = np.float32(-np.inf), moved.ravel()
-    for template in range(len(_TEMPLATES)):
-        most = max(most, (_TEMPLATES[template] * flat).sum())
-    return most
+@compiled("void(i8[::1], f4[:,:,:], u1[:], i8[::1], i8, i8, f4[:])")
+def _settle(
+    times: NDArray[np.int64],
+    position: NDArray[np.float32],
+    shut: NDArray[np.uint8],
+    edges: NDArray[np.int64],
+    start: int,
+    stop: int,
+    novelty: NDArray[np.float32],
+) -> None:
+    """Fills in the novelty of those rows: the most that any action unit makes of their motion."""
+    for row in range(start, stop):
+        flat = _bump(times, position, shut, times[row] + edges)[0].ravel()
+        most = np.float32(-np.inf)
+        for template in range(len(_TEMPLATES)):
+            most = max(most, (_TEMPLATES[template] * flat).sum())
+        novelty[row] = most
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,10 +149,11 @@ class Signal:
 
     def _settle(self, after_us: int, until_us: int) -> None:
         """Novelty of the rows for which those two times have just come into sight."""
-        rows, ahead = self._rows, int(C.ahead_s * SECOND)
-        window = rows.since(after_us - ahead, until_us - ahead)
-        for time_us, row in zip(rows.times[window], rows.table[window], strict=True):
-            row["novelty"] = _novelty(bump(rows, int(time_us))[0])
+        table, ahead = self._rows.table, int(C.ahead_s * SECOND)
+        new = self._rows.since(after_us - ahead, until_us - ahead)
+        _settle(
+            self._rows.times, table["position"], table["shut"], _EDGES_US[BEFORE], new.start, new.stop, table["novelty"]
+        )
 
     def finish(self) -> None:
         """The stream is over: novelty of the last rows, from what there is."""
@@ -197,7 +208,9 @@ def _median(pictures: list[Image], landmarks: NDArray[np.float32]) -> Image:
     first, tracker = pictures[0], Tracker(evenly_lit(pictures[0]), landmarks)
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     second, third = (
-        cv2.warpAffine(each, tracker(evenly_lit(each)).similarity(), each.shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE)
+        cv2.warpAffine(
+            each, tracker(evenly_lit(each)).similarity(), each.shape[::-1], flags=how, borderMode=cv2.BORDER_REPLICATE
+        )
         for each in pictures[1:]
     )
     return np.maximum(np.minimum(first, second), np.minimum(np.maximum(first, second), third))

@@ -7,8 +7,9 @@ from services.common.ids import window_id
 from services.motion.convention import CROP_PX, EYE_DISTANCE_PX
 from services.motion.displacement import Sampler
 from services.motion.flow import Flow, remove_head_motion
+from services.motion.patches import cut_patches
 from services.motion.rois import PATCH, REGIONS, ROIS, roi_centres
-from services.motion.tensor import MotionTensor, cut_patches, pack
+from services.motion.tensor import MotionTensor, pack
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.constants import DETECTOR_VERSION
 from services.spotter.curve import middle

@@ -1,7 +1,7 @@
 """Optical flow by several algorithms, so that a recogniser does not learn one's habits.
 
-The spotter's own is none of them. dis: dense inverse search (Kroeger et al., ECCV 2016); farneback: Farnebäck, SCIA 2003; tvl1: Zach, Pock & Bischof,
-DAGM 2007, what most flow images of micro-expressions were made with."""
+The spotter's own is none of them. dis: dense inverse search, Kroeger et al., ECCV 2016; farneback: Farnebäck, SCIA
+2003; tvl1: Zach, Pock & Bischof, DAGM 2007, what most flow images of micro-expressions were made with."""
 
 from collections.abc import Callable
 from functools import cache

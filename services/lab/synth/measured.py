@@ -23,8 +23,8 @@ from services.lab.synth.timing import FRAMES
 from services.motion.convention import CROP_PX, EYE_DISTANCE_PX
 from services.motion.displacement import Sampler
 from services.motion.flow import remove_head_motion
+from services.motion.patches import cut_patches
 from services.motion.rois import PATCH, ROIS, roi_centres
-from services.motion.tensor import cut_patches
 
 LEAD_S: Final = 0.3
 """A scene begins as long before its window, at the rate of TICKS."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from services.motion.convention import CROP_PX, EYE_CENTRE, EYE_DISTANCE_PX, LANDMARKS
 from services.motion.displacement import DEPTH, Sampler, fitted_head
 from services.motion.flow import Flow, remove_head_motion, strain
+from services.motion.patches import cut_patches
 from services.motion.rois import ROI_INDEX, ROIS, mirrored, roi_centres
-from services.motion.tensor import cut_patches
 
 PIXELS = np.stack(np.meshgrid(np.arange(CROP_PX), np.arange(CROP_PX)), -1).astype(np.float32)
 

@@ -9,8 +9,8 @@ from services.motion.convention import EYE_DISTANCE_PX, JPEG_QUALITY
 from services.motion.displacement import Tracker
 from services.motion.flow import Flow
 from services.motion.light import evenly_lit
+from services.motion.patches import sample_patches
 from services.motion.rois import PATCH_SIDE, REGIONS, ROI_INDEX, roi_centres
-from services.motion.tensor import sample_patches
 from tests.unit.spotter.planting import bumps, warp
 from tests.unit.spotter.streams import landmarks_of, picture_of
 

@@ -1,0 +1,66 @@
+"""From a flow field to the patches of the motion tensor: u, v and strain, sampled in every ROI."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.motion.compiled import compiled
+from services.motion.flow import Field, strain
+from services.motion.rois import PATCH, PATCH_SIDE
+
+
+def cut_patches(field: Field, centres: NDArray[np.float32], eye_distance: float) -> NDArray[np.float16]:
+    """Sample u, v and strain of one flow field in every ROI.
+
+    field: [H, W, 2] pixels, head motion removed; centres: [R, 2] pixels; eye_distance: pixels.
+    Returns [R, 3, P, P] float16 as in `MotionTensor.data`. Samples outside the field repeat its border.
+    """
+    side = PATCH_SIDE * eye_distance
+    patches = _sampled(np.ascontiguousarray(field), strain(field), centres, side, side)
+    patches[:, :2] /= eye_distance
+    return _stored(patches)
+
+
+def sample_patches(
+    layers: NDArray[np.float32], centres: NDArray[np.float32], side: float | tuple[float, float]
+) -> NDArray[np.float16]:
+    """Sample u, v and strain, laid over each other, in every ROI.
+
+    layers: [H, W, 3]; centres: [R, 2] pixels; side: of a patch, pixels, or width and height where they differ.
+    Returns [R, 3, P, P] float16. Samples outside the field repeat its border.
+    """
+    width, height = side if isinstance(side, tuple) else (side, side)
+    motion, strained = np.ascontiguousarray(layers[..., :2]), np.ascontiguousarray(layers[..., 2])
+    return _stored(_sampled(motion, strained, centres, width, height))
+
+
+def _stored(patches: NDArray[np.float32]) -> NDArray[np.float16]:
+    return np.nan_to_num(patches).clip(-6e4, 6e4).astype(np.float16)
+
+
+@compiled("f4[:,:,:,::1](f4[:,:,::1], f4[:,::1], f4[:,:], f8, f8)")
+def _sampled(
+    motion: Field, strained: NDArray[np.float32], centres: NDArray[np.float32], width: float, height: float
+) -> NDArray[np.float32]:
+    """[R, 3, P, P], bilinear. motion: [H, W, 2]; strained: [H, W]; width, height: of a patch, pixels."""
+    patches = np.empty((len(centres), 3, PATCH, PATCH), np.float32)
+    last_y, last_x = np.float32(strained.shape[0] - 1), np.float32(strained.shape[1] - 1)
+    for roi in range(len(centres)):
+        for i in range(PATCH):
+            y = min(max(centres[roi, 1] + np.float32(((i + 0.5) / PATCH - 0.5) * height), np.float32(0)), last_y)
+            top = min(int(y), strained.shape[0] - 2)
+            for j in range(PATCH):
+                x = min(max(centres[roi, 0] + np.float32(((j + 0.5) / PATCH - 0.5) * width), np.float32(0)), last_x)
+                left = min(int(x), strained.shape[1] - 2)
+                right, low = x - np.float32(left), y - np.float32(top)
+                both = right * low
+                shares = (np.float32(1) - right - low + both, right - both, low - both, both)
+                for axis in range(2):
+                    patches[roi, axis, i, j] = (
+                        shares[0] * motion[top, left, axis] + shares[1] * motion[top, left + 1, axis]
+                        + shares[2] * motion[top + 1, left, axis] + shares[3] * motion[top + 1, left + 1, axis]
+                    )  # fmt: skip
+                patches[roi, 2, i, j] = (
+                    shares[0] * strained[top, left] + shares[1] * strained[top, left + 1]
+                    + shares[2] * strained[top + 1, left] + shares[3] * strained[top + 1, left + 1]
+                )  # fmt: skip
+    return patches
