@@ -1,6 +1,7 @@
 """Prepares a checkout on Debian or Ubuntu, with nothing there but Python 3.11+: `python3 -m scripts.setup WHAT`.
 
-    demo     .venv with the locked packages, and the system libraries that MediaPipe and OpenCV load
+    demo     .venv with the locked packages, the system libraries that MediaPipe and OpenCV load, and the inner loops
+             compiled
     test     that, what the tests start (Apache Kafka with its Java, an RTSP server), and the tools that check deploy/
     kafka    Apache Kafka with its Java only
 
@@ -79,6 +80,7 @@ def main(what: str) -> None:
     else:
         install_debian(LIBRARIES if what == "demo" else LIBRARIES | KAFKA | RTSP_SERVER)
         install_python()
+        compile_loops()
     if what != "demo" and not broker.JARS.exists():
         say("Apache Kafka's jars in .cache")
         broker.fetch()
@@ -131,6 +133,18 @@ def install_python() -> None:
         run(*sync, LOCK)
     run(*install, "--no-build-isolation", "--editable", ROOT)
     stamp.write_text(state)
+
+
+def compile_loops() -> None:
+    """Machine code of the inner loops, which Numba keeps beside their sources, so that nobody waits for it later."""
+    sources = [file for file in (ROOT / "services").rglob("*.py") if "\n@compiled(" in file.read_text()]
+    kept = [file.parent.glob(f"__pycache__/{file.stem}.*.nbi") for file in sources]
+    if any(
+        file.stat().st_mtime > max((index.stat().st_mtime for index in indices), default=0)
+        for file, indices in zip(sources, kept, strict=True)
+    ):
+        say("inner loops as machine code (a minute)")
+        run(PYTHON, "-c", "import services.spotter.core")
 
 
 def extract(lock: str, wanted: Callable[[str], bool]) -> Path:

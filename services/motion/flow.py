@@ -23,6 +23,9 @@ PITCH: Final = 3
 WINDOW: Final = 7
 """Pixels along a side of the square of skin around a point."""
 
+ASTRAY: Final = 0.2
+"""A point that moved otherwise than its neighbours (their median) by more, pixels, moved as they did."""
+
 SMALLEST_PX: Final = 2 * BORDER
 """A picture is as large each way."""
 
@@ -64,11 +67,11 @@ def _listed(points: Points) -> Points:
 
 
 def _moved(skin: Skin, picture: Pixels, points: Points, begun: Field) -> Field:
-    """How far the points of a lattice moved; begun: how far they may have. What one point says against all of those
-    around it does not count."""
+    """How far the points of a lattice moved; begun: how far they may have."""
     to, _ = skin.find(picture, _listed(points + begun))
     moved = to.reshape(points.shape) - points
-    return np.stack([cv2.medianBlur(np.ascontiguousarray(moved[..., axis]), 3) for axis in range(2)], -1)
+    around = np.stack([cv2.medianBlur(np.ascontiguousarray(moved[..., axis]), 3) for axis in range(2)], -1)
+    return np.where(np.abs(moved - around) > ASTRAY, around, moved)
 
 
 def strain(field: Field) -> Field:

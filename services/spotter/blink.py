@@ -1,7 +1,8 @@
 """Blinks, taken out of the positions once the eyes are open again.
 
 Lids that close drag the skin around them along, and upset the landmarks that the crop is aligned by. What moves exactly
-in step with the closure, between the frames before and after it, is the blink's; what is left is an expression's.
+in step with the closure or with its square, between the frames before and after it, is the blink's; what is left is an
+expression's.
 """
 
 from typing import Final
@@ -84,9 +85,10 @@ def take_out_blink(rows: Rows) -> None:
     if shut[-1] > C.closing or began < 2 or shut[began:].max() < C.closure:  # lowered lids are no blink
         run["shut"] = OPEN
         return
-    line = np.linspace(0, 1, len(run), dtype=np.float32)[:, None, None]
-    straight = run["position"][0] + line * (run["position"][-1] - run["position"][0])
-    step = np.tensordot(share, run["position"] - straight, 1) / (share @ share)
-    run["position"] -= (share[:, None, None] * step).astype(np.float32)
-    run["position"][:, LIDS] = straight[:, LIDS]
+    position = run["position"].reshape(len(run), -1)
+    straight = position[0] + np.linspace(0, 1, len(run), dtype=np.float32)[:, None] * (position[-1] - position[0])
+    with_lids = np.stack([share, share**2], 1)  # skin gives way the more, the further they close
+    step = np.linalg.lstsq(with_lids, position - straight)[0]
+    run["position"] -= (with_lids @ step).astype(np.float32).reshape(-1, *LIDS.shape, 2)
+    run["position"][:, LIDS] = straight.reshape(-1, *LIDS.shape, 2)[:, LIDS]
     run["shut"] = TAKEN_OUT

@@ -205,7 +205,7 @@ def _misfit(misfit: NDArray[np.float32], during: Mask, apart: Mask) -> Floats:
     worse = np.zeros(misfit.shape[1])
     for roi in range(len(worse)):
         if not LIDS[roi]:
-            of, others = misfit[:, roi], misfit[:, roi][apart]
+            of, others = misfit[:, roi], misfit[:, roi][apart].astype(np.float64)
             usual = np.sort(others)[len(others) // 2] if len(others) > 5 else of.min()
             worse[roi] = (of[during].max() - MISFIT) / max(usual, 0.5)
     return worse
@@ -222,14 +222,19 @@ def _lead_and_noise(away: Floats, times: Floats, apart: Mask, apex: int, half: i
             row = min(max(other, 0), last)
             for channel in range(flat.shape[1]):
                 steady[k, channel] += flat[row, channel] / (2 * half + 1)
-    later = np.searchsorted(times, times + NOISE_LAG_S)
-    pairs = [k for k in range(len(times)) if later[k] <= last and apart[k] and apart[later[k]]]
-    noise, steps = np.full(flat.shape[1], NOISE_FLOOR), np.empty(len(pairs))
-    if len(pairs) >= FEWEST_PAIRS:
+    pairs, count, later = np.empty((len(times), 2), np.int64), 0, 0
+    for k in range(len(times)):
+        while later <= last and times[later] < times[k] + NOISE_LAG_S:
+            later += 1
+        if later <= last and apart[k] and apart[later]:
+            pairs[count, 0], pairs[count, 1] = k, later
+            count += 1
+    noise, steps = np.full(flat.shape[1], NOISE_FLOOR), np.empty(count)
+    if count >= FEWEST_PAIRS:
         for channel in range(len(noise)):
-            for at, k in enumerate(pairs):
-                steps[at] = abs(steady[later[k], channel] - steady[k, channel])
-            usual = np.partition(steps, len(steps) // 2)[len(steps) // 2]
+            for k in range(count):
+                steps[k] = abs(steady[pairs[k, 1], channel] - steady[pairs[k, 0], channel])
+            usual = np.sort(steps)[len(steps) // 2]
             noise[channel] = max(shape.TO_SIGMA / np.sqrt(2) * usual, NOISE_FLOOR)
     return steady[apex].copy().reshape(-1, 2), noise.reshape(-1, 2)
 

@@ -4,6 +4,8 @@ import asyncio
 import signal
 from contextlib import AsyncExitStack
 
+import cv2
+
 from services.common.consent import ConsentWatch
 from services.common.kafka import Outbox
 from services.common.logs import get_logger
@@ -17,6 +19,7 @@ log = get_logger(__name__)
 
 def run(settings: SpotterSettings) -> None:
     """Run until SIGTERM or SIGINT. Raises Retryable when Kafka is away at the start, Fatal when it cannot go on."""
+    cv2.setNumThreads(1)  # pictures are small, and streams go side by side
     asyncio.run(_run(settings))
 
 

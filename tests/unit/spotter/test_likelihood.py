@@ -12,12 +12,13 @@ from microex.v1 import frame_pb2
 from services.lab.metrics import Span
 from services.lab.replant import Replay, plant
 from services.lab.spotter_weights import Candidates, _write, fit, flanks_of, right
+from services.motion import templates
 from services.motion.rois import ROI_INDEX, ROIS, mirrored
-from services.motion.templates import NAMES, TEMPLATES
+from services.motion.templates import TEMPLATES
 from services.spotter.constants import CONSTANTS
 from services.spotter.detector import Detector
 from services.spotter.judge import Verdict
-from services.spotter.likelihood import FOR, FREE, features, feet, likelihood, row_of, spoke_against
+from services.spotter.likelihood import FOR, FREE, NAMES, feet, likelihood, row_of, spoke_against
 from services.spotter.matched import matched
 from services.spotter.trees import TREES, Trees
 from tests.unit.spotter.planting import Plant
@@ -31,7 +32,7 @@ NOTHING = np.zeros((len(ROIS), 2), bool)
 def movement(size: float, noise: float, seed: int = 0) -> np.ndarray:
     """[n, R, 2]: a smile that rises and falls within 0.4 s around 0, in noise."""
     course = np.clip(1 - np.abs(TIMES) / 0.2, 0, 1) ** 2
-    smile = TEMPLATES[NAMES.index(("AU12", "both"))]
+    smile = TEMPLATES[templates.NAMES.index(("AU12", "both"))]
     return size * course[:, None, None] * smile + np.random.default_rng(seed).normal(
         0, noise, (len(TIMES), *smile.shape)
     )
@@ -40,7 +41,7 @@ def movement(size: float, noise: float, seed: int = 0) -> np.ndarray:
 def test_the_filter_tells_more_than_the_apex_does() -> None:
     """Averaged over the movement, noise is less and the motion is not."""
     answers = [matched(TIMES, movement(0.02, 0.002, seed), 45, (-0.18, 0.18), NOT_SHUT, NOTHING) for seed in range(20)]
-    by_apex = 0.02 * np.linalg.norm(TEMPLATES[NAMES.index(("AU12", "both"))]) / 0.002
+    by_apex = 0.02 * np.linalg.norm(TEMPLATES[templates.NAMES.index(("AU12", "both"))]) / 0.002
     assert np.median([answer.score for answer in answers]) > 1.3 * by_apex
     assert np.median([answer.likeness for answer in answers]) > 0.9
     noise = [matched(TIMES, movement(0, 0.002, seed), 45, (-0.18, 0.18), NOT_SHUT, NOTHING) for seed in range(20)]
@@ -71,9 +72,9 @@ def smiles(neutral: frame_pb2.FaceFrame) -> list[Verdict]:
 
 def test_all_that_is_weighed_is_measured_and_nothing_more(smiles: list[Verdict]) -> None:
     assert smiles[0].seen is not None
-    found = features(smiles[0].seen)
-    assert tuple(found) == TREES.names
-    assert all(np.isfinite(list(found.values())))
+    assert TREES.names == NAMES
+    [row] = row_of(smiles[0].seen)
+    assert len(row) == len(NAMES) and np.isfinite(row).all()
 
 
 def test_a_plain_expression_is_likely(smiles: list[Verdict]) -> None:
