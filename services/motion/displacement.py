@@ -108,15 +108,17 @@ def fitted_head(
         normal, pull = RIDGE.copy(), np.zeros(6)
         for n in range(len(moved)):
             for axis in range(2):
-                row = jacobian[n, axis]
                 for i in range(6):
-                    pull[i] += weight[n] * row[i] * moved[n, axis]
+                    share = weight[n] * jacobian[n, axis, i]
+                    pull[i] += share * moved[n, axis]
                     for j in range(i + 1):
-                        normal[i, j] += weight[n] * row[i] * row[j]
+                        normal[i, j] += share * jacobian[n, axis, j]
         head = _solved(normal, pull)
         for n in range(len(moved)):
             for axis in range(2):
-                residual[n, axis] = moved[n, axis] - (jacobian[n, axis] * head).sum()
+                residual[n, axis] = moved[n, axis]
+                for i in range(6):
+                    residual[n, axis] -= jacobian[n, axis, i] * head[i]
         if left:
             squared = residual[:, 0] ** 2 + residual[:, 1] ** 2
             scale = max(np.sort(squared)[len(moved) // 2], SCALE_FLOOR**2)
@@ -139,6 +141,16 @@ class Anchors:
         return Displacement(left[: len(ROIS)], left[len(ROIS) :], head, misfit)
 
 
+@compiled("f4[:,::1](f4[:,::1], f4[:,::1], f4[::1])")
+def _kept(to: NDArray[np.float32], begun: NDArray[np.float32], misfit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Where points are, those that were lost where they began. to, begun: [N, 2] pixels; misfit: [N]."""
+    kept = to.copy()
+    for n in range(len(to)):
+        if misfit[n] > LOST or np.abs(to[n] - begun[n]).max() > REACH * EYE_DISTANCE_PX:
+            kept[n] = begun[n]
+    return kept
+
+
 class Tracker(Anchors):
     """Follows the points of one crop into others."""
 
@@ -157,8 +169,7 @@ class Tracker(Anchors):
         """Found from where the points were in the picture followed before, so that a long way is gone in short steps;
         what was lost there begins where it began."""
         to, misfit = self._from_afar(picture) if self._last is None else self._near.find(picture, self._last)
-        lost = (misfit > LOST) | (np.abs(to - self._from).max(1) > REACH * EYE_DISTANCE_PX)
-        self._last = np.where(lost[:, None], self._from, to)
+        self._last = _kept(to, self._from, misfit)
         return self._found(to, misfit)
 
     def _from_afar(self, picture: Lit) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
