@@ -70,7 +70,7 @@ def matched(times: Floats, away: Floats, apex: int, feet: tuple[float, float], s
     noise = np.maximum(noise, FLOOR * C.noise_floor)
     noise[ignored] = IGNORED
     weight = lead / noise**2
-    along = rest.reshape(len(rest), -1) @ weight.ravel() / max(float((lead * weight).sum()), 1e-12)
+    along = rest.reshape(-1, weight.size) @ weight.ravel() / max(float((lead * weight).sum()), 1e-12)
     counted = noise < IGNORED
     score, likeness = match(lead, noise)
     return Matched(

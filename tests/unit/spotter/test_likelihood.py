@@ -60,6 +60,12 @@ def test_the_filter_ignores_what_stays_and_what_does_not_count() -> None:
     assert not pattern[ROI_INDEX["lip_corner_left"]].any() and pattern[ROI_INDEX["lip_corner_right"]].any()
 
 
+def test_without_frames_beside_it_there_is_no_chance() -> None:
+    near = slice(37, 54)
+    answer = matched(TIMES[near], movement(0.02, 0.001)[near], 8, (-0.18, 0.18), NOT_SHUT[near], NOTHING)
+    assert answer.chance == 0 and answer.score > 0
+
+
 @pytest.fixture(scope="module")
 def smiles(neutral: frame_pb2.FaceFrame) -> list[Verdict]:
     """Verdicts on a face that smiles briefly."""
