@@ -150,7 +150,7 @@ def _search(
         for step in range(STEPS + 1):
             left, top, inside = _corner(to[n, 0], to[n, 1], width, height, window)
             if not inside:
-                to[n, 0], to[n, 1] = begun[n, 0], begun[n, 1]
+                to[n, 0], to[n, 1], misfit[n] = begun[n, 0], begun[n, 1], 0
                 break
             if (left, top) != lifted:
                 _lift(picture, left, top, window, patch)
