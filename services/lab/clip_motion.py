@@ -21,11 +21,11 @@ from services.ingest.core import Captured, Ingest
 from services.ingest.sources import Picture, open_video
 from services.lab.datasets.clip import Clip
 from services.lab.datasets.folders import VIDEOS, clip_frames
-from services.motion.convention import CROP_PX, EYE_DISTANCE_PX
-from services.motion.displacement import Displacement, Sampler
-from services.motion.flow import Field, Flow, remove_head_motion
-from services.motion.patches import cut_patches
-from services.motion.rois import PATCH, ROIS, roi_centres
+from services.motion.convention import CROP_PX
+from services.motion.displacement import Sampler
+from services.motion.flow import Flow
+from services.motion.patches import face_patches
+from services.motion.rois import ROIS, roi_centres
 from services.motion.tensor import MotionTensor
 from services.spotter.constants import CONSTANTS
 from services.spotter.reading import Face, read
@@ -83,7 +83,7 @@ def motion(faces: Sequence[Face], apex: int | None) -> MotionTensor:
     at = int(strength.argmax() if apex is None else np.abs([face.index - apex for face in later]).argmin())
     chosen = select(strength, at, CONSTANTS.selected)
     seen = ((centres >= 0) & (centres < CROP_PX)).all(1)
-    data = np.stack([_patches(fields[i], heads[i], centres) for i in chosen])
+    data = np.stack([face_patches(fields[i], heads[i], centres) for i in chosen])
     data[:, ~seen] = 0
     return MotionTensor(
         data=data,
@@ -91,14 +91,6 @@ def motion(faces: Sequence[Face], apex: int | None) -> MotionTensor:
         seen=np.broadcast_to(seen, (len(chosen), len(ROIS))),
         indices=tuple(later[i].index for i in chosen),
     )
-
-
-def _patches(field: Field, head: Displacement, centres: Field) -> np.ndarray[tuple[int, ...], np.dtype[np.float16]]:
-    """[R, 3, P, P]: as the spotter cuts them."""
-    cut = cut_patches(remove_head_motion(field, head.similarity()), centres, EYE_DISTANCE_PX)
-    cut[:, :2] -= head.turn()[:, :, None, None].astype(np.float16)
-    assert cut.shape == (len(ROIS), 3, PATCH, PATCH)
-    return cut
 
 
 def _thinned(faces: Sequence[Face], apex: int | None) -> list[Face]:

@@ -95,11 +95,16 @@ def _lift(picture: Pixels, left: int, top: int, window: int, patch: Pixels) -> N
 
 
 @inlined
-def _shares(x: np.float32, y: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
-    """Of a pixel, the one to its right and the two below, in the brightness at a point: bilinear."""
-    right, low = x - np.floor(x), y - np.floor(y)
+def shares(right: np.float32, low: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    """Of a pixel, the one to its right and the two below, in the value at a point between them: bilinear. right, low:
+    how far it lies from the first, 0 to 1."""
     both = right * low
     return np.float32(1) - right - low + both, right - both, low - both, both
+
+
+@inlined
+def _shares(x: np.float32, y: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
+    return shares(x - np.floor(x), y - np.floor(y))
 
 
 @compiled("Tuple((f4[:,:,::1], f4[:,::1]))(f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], i8)")

@@ -3,8 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from services.motion.compiled import compiled
-from services.motion.flow import Field, strain
+from services.motion.compiled import compiled, inlined
+from services.motion.convention import EYE_DISTANCE_PX
+from services.motion.displacement import Displacement
+from services.motion.flow import Field, remove_head_motion, strain
+from services.motion.follow import Pixels, shares
 from services.motion.rois import PATCH, PATCH_SIDE
 
 
@@ -18,6 +21,16 @@ def cut_patches(field: Field, centres: NDArray[np.float32], eye_distance: float)
     patches = _sampled(np.ascontiguousarray(field), strain(field), centres, side, side)
     patches[:, :2] /= eye_distance
     return _stored(patches)
+
+
+def face_patches(field: Field, head: Displacement, centres: NDArray[np.float32]) -> NDArray[np.float16]:
+    """The same of a flow field between two crops, less what the head adds to it, as its displacement says.
+
+    field: [CROP_PX, CROP_PX, 2] pixels; centres: [R, 2] crop pixels. Returns [R, 3, P, P] float16.
+    """
+    patches = cut_patches(remove_head_motion(field, head.similarity()), centres, EYE_DISTANCE_PX)
+    patches[:, :2] -= head.turn()[:, :, None, None].astype(np.float16)
+    return patches
 
 
 def sample_patches(
@@ -37,12 +50,19 @@ def _stored(patches: NDArray[np.float32]) -> NDArray[np.float16]:
     return np.nan_to_num(patches).clip(-6e4, 6e4).astype(np.float16)
 
 
+@inlined
+def _between(values: Pixels, top: int, left: int, of: tuple[np.float32, ...]) -> float:
+    """Bilinear. of: shares of that pixel, the one to its right and the two below."""
+    above = of[0] * values[top, left] + of[1] * values[top, left + 1]
+    return float(above + of[2] * values[top + 1, left] + of[3] * values[top + 1, left + 1])
+
+
 @compiled("f4[:,:,:,::1](f4[:,:,::1], f4[:,::1], f4[:,:], f8, f8)")
 def _sampled(
     motion: Field, strained: NDArray[np.float32], centres: NDArray[np.float32], width: float, height: float
 ) -> NDArray[np.float32]:
     """[R, 3, P, P], bilinear. motion: [H, W, 2]; strained: [H, W]; width, height: of a patch, pixels."""
-    patches = np.empty((len(centres), 3, PATCH, PATCH), np.float32)
+    patches, u, v = np.empty((len(centres), 3, PATCH, PATCH), np.float32), motion[:, :, 0], motion[:, :, 1]
     last_y, last_x = np.float32(strained.shape[0] - 1), np.float32(strained.shape[1] - 1)
     for roi in range(len(centres)):
         for i in range(PATCH):
@@ -51,16 +71,8 @@ def _sampled(
             for j in range(PATCH):
                 x = min(max(centres[roi, 0] + np.float32(((j + 0.5) / PATCH - 0.5) * width), np.float32(0)), last_x)
                 left = min(int(x), strained.shape[1] - 2)
-                right, low = x - np.float32(left), y - np.float32(top)
-                both = right * low
-                shares = (np.float32(1) - right - low + both, right - both, low - both, both)
-                for axis in range(2):
-                    patches[roi, axis, i, j] = (
-                        shares[0] * motion[top, left, axis] + shares[1] * motion[top, left + 1, axis]
-                        + shares[2] * motion[top + 1, left, axis] + shares[3] * motion[top + 1, left + 1, axis]
-                    )  # fmt: skip
-                patches[roi, 2, i, j] = (
-                    shares[0] * strained[top, left] + shares[1] * strained[top, left + 1]
-                    + shares[2] * strained[top + 1, left] + shares[3] * strained[top + 1, left + 1]
-                )  # fmt: skip
+                of = shares(x - np.float32(left), y - np.float32(top))
+                patches[roi, 0, i, j] = _between(u, top, left, of)
+                patches[roi, 1, i, j] = _between(v, top, left, of)
+                patches[roi, 2, i, j] = _between(strained, top, left, of)
     return patches

@@ -135,15 +135,16 @@ class Spotting:
         Kafka does not answer."""
         lanes, consumer = self.lanes, cast(Any, self.app.consumer)
         assigned = [tp for tp in consumer.assignment() if tp.topic == self.app.frames.get_topic_name()]
-        untouched = [tp for tp in assigned if tp.partition not in lanes.taken()]
+        taken = lanes.taken()
+        untouched = [tp for tp in assigned if tp.partition not in taken]
         first = await consumer.earliest_offsets(*untouched) if untouched else {}
         end = await consumer.highwaters(*assigned)
         if self.lanes is not lanes:
             return  # the partitions may be another's by now
         begun = {tp.partition: max(first[tp], consumer._committed_offset[tp] or 0) for tp in untouched}
+        positions = begun | lanes.taken()  # more may have been taken while Kafka answered
         for tp in assigned:
-            position = (begun | lanes.taken())[tp.partition]
-            metrics.LAG.labels(str(tp.partition)).set(max(0, end[tp] - position))
+            metrics.LAG.labels(str(tp.partition)).set(max(0, end[tp] - positions[tp.partition]))
 
     async def _publish(self, window: window_pb2.ApexWindow, stream: str, trace: bytes | None) -> None:
         headers = wire.headers(window_pb2.ApexWindow, trace)

@@ -89,6 +89,7 @@ def take_out_blink(rows: Rows) -> None:
     straight = position[0] + np.linspace(0, 1, len(run), dtype=np.float32)[:, None] * (position[-1] - position[0])
     with_lids = np.stack([share, share**2], 1)  # skin gives way the more, the further they close
     step = np.linalg.lstsq(with_lids, position - straight)[0]
-    run["position"] -= (with_lids @ step).astype(np.float32).reshape(-1, *LIDS.shape, 2)
-    run["position"][:, LIDS] = straight.reshape(-1, *LIDS.shape, 2)[:, LIDS]
+    shape = run["position"].shape
+    run["position"] -= (with_lids @ step).astype(np.float32).reshape(shape)
+    run["position"][:, LIDS] = straight.reshape(shape)[:, LIDS]
     run["shut"] = TAKEN_OUT

@@ -5,7 +5,7 @@ noise is that of one number, not of forty.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +50,7 @@ class Candidate:
 
     def curve(self, rows: Rows, window: slice) -> NDArray[np.float64]:
         """[n]: displacement from neutral along `direction`, outer-eye distances (Euclidean over all ROIs)."""
-        away = self.away(rows, window)
-        return (away.reshape(len(away), -1) @ self.direction.ravel()).astype(np.float64)
+        return along(self.away(rows, window), self.direction).astype(np.float64)
 
     def peak(self, rows: Rows) -> tuple[Peak, int]:
         """How far its curve has come in the rows, and the time at which its rise began."""
@@ -70,6 +69,11 @@ class Candidate:
         times = (rows.times[window] - self.apex_us) / SECOND
         begin, end = feet(times, self.curve(rows, window), self.at(rows) - window.start)
         return end - begin
+
+
+def along(motion: NDArray[Any], direction: NDArray[Any]) -> NDArray[Any]:
+    """[n]: the part of a motion, [n, R, 2], that goes along a direction, [R, 2]."""
+    return np.asarray(motion.reshape(-1, direction.size) @ direction.ravel())
 
 
 def due(rows: Rows, after_us: int, until_us: int) -> list[Candidate]:

@@ -22,7 +22,7 @@ VISIBLE: Final = 0.18
 """The share of a rise after which it can be seen: 5 % of the height."""
 
 _FOOT: Final = C.foot
-_MARGIN_S: Final = C.margin_s
+MARGIN_S: Final = C.margin_s
 
 TO_SIGMA: Final = 1.4826
 """From the median absolute deviation to the standard deviation of a normal distribution."""
@@ -139,7 +139,7 @@ def fit(times: Floats, curve: Floats, apex: int, onset_s: float, offset_s: float
     made = square = whole = 0.0
     for k in range(len(times)):
         since = times[k] - times[apex]
-        if -rise - _MARGIN_S <= since <= fall + _MARGIN_S:
+        if -rise - MARGIN_S <= since <= fall + MARGIN_S:
             course = _course(since, rise, fall)
             made += course * curve[k]
             square += course * course

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.motion.compiled import compiled
 from services.motion.templates import FLAT, explained
+from services.spotter.candidate import along
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import TO_SIGMA, VISIBLE, middle, rise_and_fall
 
@@ -70,13 +71,13 @@ def matched(times: Floats, away: Floats, apex: int, feet: tuple[float, float], s
     noise = np.maximum(noise, FLOOR * C.noise_floor)
     noise[ignored] = IGNORED
     weight = lead / noise**2
-    along = rest.reshape(-1, weight.size) @ weight.ravel() / max(float((lead * weight).sum()), 1e-12)
+    others = along(rest, weight) / max(float((lead * weight).sum()), 1e-12)
     counted = noise < IGNORED
     score, likeness = match(lead, noise)
     return Matched(
         score,
         likeness,
-        chance=float(np.sort(np.abs(along))[-3:].mean()) if len(along) else 0.0,
+        chance=float(np.sort(np.abs(others))[-3:].mean()) if len(others) else 0.0,
         noise=float(middle(noise[counted]) / C.noise_floor) if counted.any() else IGNORED,
         pattern=np.where(counted, lead / noise, 0),
     )

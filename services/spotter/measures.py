@@ -15,7 +15,7 @@ from services.motion.compiled import compiled
 from services.motion.rois import ROIS
 from services.spotter import curve as shape
 from services.spotter.blink import LIDS, closure
-from services.spotter.candidate import Candidate
+from services.spotter.candidate import Candidate, along
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.matched import IGNORED, Matched, match, matched
 from services.spotter.rows import SECOND, TAKEN_OUT, Rows, Table
@@ -36,12 +36,11 @@ FEWEST_PAIRS: Final = 5
 """So many frames are needed to tell noise."""
 
 # What compiled functions use of the constants.
-ALONE: Final = C.alone
-ALONE_S: Final = C.alone_s
-MARGIN_S: Final = C.margin_s
-MISFIT: Final = C.misfit
-NOISE_FLOOR: Final = C.noise_floor
-NOISE_LAG_S: Final = C.noise_lag_s
+_ALONE: Final = C.alone
+_ALONE_S: Final = C.alone_s
+_MISFIT: Final = C.misfit
+_NOISE_FLOOR: Final = C.noise_floor
+_NOISE_LAG_S: Final = C.noise_lag_s
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     table, apex = rows.table[window], candidate.at(rows) - window.start
     times = (rows.times[window] - candidate.apex_us) / SECOND
     away = candidate.away(rows, window).astype(np.float64)
-    curve = _along(away, candidate.direction.astype(np.float64))
+    curve = along(away, candidate.direction.astype(np.float64))
     if curve[apex] <= 0:
         return "noise"
     begin, end = shape.feet(times, curve, apex)
@@ -136,7 +135,7 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     weight = lead / noise**2
     speaks = lead * weight
     evidence = max(float(speaks.sum()), 1e-12)
-    strength = _along(away, weight) * (np.sqrt((lead**2).sum()) / evidence)
+    strength = along(away, weight) * (np.sqrt((lead**2).sum()) / evidence)
     around = apart & (times > begin - C.alone_s) & (times < end + C.alone_s)
     if candidate.brief and around.any():
         strength -= shape.middle(strength[around])
@@ -179,11 +178,6 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     return Seen(table, times, apex, onset_s, offset_s, away, strength, bool(hidden.any()), blinked, measures, by)
 
 
-def _along(away: Floats, direction: Floats) -> Floats:
-    """[n]: the part of a motion, [n, R, 2], that goes along a direction, [R, 2]."""
-    return np.asarray(away.reshape(len(away), -1) @ direction.ravel())
-
-
 def _drift(candidate: Candidate) -> float:
     moved = float(np.vdot(candidate.drift, candidate.direction))
     return abs(moved) * 2 * C.ahead_s / max(float(np.vdot(candidate.lead, candidate.direction)), 1e-9)
@@ -207,7 +201,7 @@ def _misfit(misfit: NDArray[np.float32], during: Mask, apart: Mask) -> Floats:
         if not LIDS[roi]:
             of, others = misfit[:, roi], misfit[:, roi][apart].astype(np.float64)
             usual = np.sort(others)[len(others) // 2] if len(others) > 5 else of.min()
-            worse[roi] = (of[during].max() - MISFIT) / max(usual, 0.5)
+            worse[roi] = (of[during].max() - _MISFIT) / max(usual, 0.5)
     return worse
 
 
@@ -224,18 +218,18 @@ def _lead_and_noise(away: Floats, times: Floats, apart: Mask, apex: int, half: i
                 steady[k, channel] += flat[row, channel] / (2 * half + 1)
     pairs, count, later = np.empty((len(times), 2), np.int64), 0, 0
     for k in range(len(times)):
-        while later <= last and times[later] < times[k] + NOISE_LAG_S:
+        while later <= last and times[later] < times[k] + _NOISE_LAG_S:
             later += 1
         if later <= last and apart[k] and apart[later]:
             pairs[count, 0], pairs[count, 1] = k, later
             count += 1
-    noise, steps = np.full(flat.shape[1], NOISE_FLOOR), np.empty(count)
+    noise, steps = np.full(flat.shape[1], _NOISE_FLOOR), np.empty(count)
     if count >= FEWEST_PAIRS:
         for channel in range(len(noise)):
             for k in range(count):
                 steps[k] = abs(steady[pairs[k, 1], channel] - steady[pairs[k, 0], channel])
             usual = np.sort(steps)[len(steps) // 2]
-            noise[channel] = max(shape.TO_SIGMA / np.sqrt(2) * usual, NOISE_FLOOR)
+            noise[channel] = max(shape.TO_SIGMA / np.sqrt(2) * usual, _NOISE_FLOOR)
     return steady[apex].copy().reshape(-1, 2), noise.reshape(-1, 2)
 
 
@@ -245,14 +239,14 @@ def _beside(times: Floats, share: Floats, apart: Mask, begin: float, end: float)
     around = above = beside = 0
     squares, sums, counts = 0.0, np.zeros(2), np.zeros(2)
     for time, size, far in zip(times, share, apart):  # noqa: B905  # as it is compiled
-        if far and begin - ALONE_S < time < end + ALONE_S:
+        if far and begin - _ALONE_S < time < end + _ALONE_S:
             around += 1
-            above += size > ALONE
+            above += size > _ALONE
         if far and abs(time) < BESIDE_S:
             beside += 1
             squares += size * size
-        for side, low in enumerate((begin - MARGIN_S, end)):
-            if low < time < low + MARGIN_S:
+        for side, low in enumerate((begin - shape.MARGIN_S, end)):
+            if low < time < low + shape.MARGIN_S:
                 counts[side] += 1
                 sums[side] += size
     foot = np.abs(sums / np.maximum(counts, 1)).max()

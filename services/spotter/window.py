@@ -4,10 +4,10 @@ import numpy as np
 
 from microex.v1 import frame_pb2, stream_pb2, window_pb2
 from services.common.ids import window_id
-from services.motion.convention import CROP_PX, EYE_DISTANCE_PX
+from services.motion.convention import CROP_PX
 from services.motion.displacement import Sampler
-from services.motion.flow import Flow, remove_head_motion
-from services.motion.patches import cut_patches
+from services.motion.flow import Flow
+from services.motion.patches import face_patches
 from services.motion.rois import PATCH, REGIONS, ROIS, roi_centres
 from services.motion.tensor import MotionTensor, pack
 from services.spotter.constants import CONSTANTS as C
@@ -76,9 +76,7 @@ def _tensor(rows: Rows, found: Expression) -> MotionTensor:
         end = decode(rows.kept[at].jpeg)
         assert end is not None, "was read before"
         field = flow(end)
-        head = sampler(field)
-        data[k] = cut_patches(remove_head_motion(field, head.similarity()), centres, EYE_DISTANCE_PX)
-        data[k, :, :2] -= head.turn()[:, :, None, None].astype(np.float16)
+        data[k] = face_patches(field, sampler(field), centres)
     seen = ((centres >= 0) & (centres < CROP_PX)).all(1)
     data[:, ~seen] = 0
     return MotionTensor(

@@ -12,6 +12,7 @@ from services.motion.displacement import DEPTH, Sampler, fitted_head
 from services.motion.flow import Flow, remove_head_motion, strain
 from services.motion.patches import cut_patches
 from services.motion.rois import ROI_INDEX, ROIS, mirrored, roi_centres
+from tests.unit.motion.textures import texture
 
 PIXELS = np.stack(np.meshgrid(np.arange(CROP_PX), np.arange(CROP_PX)), -1).astype(np.float32)
 
@@ -21,12 +22,6 @@ def landmarks() -> NDArray[np.float32]:
     """Points of a face-like spread: every ROI and stable point somewhere else within the crop."""
     rng = np.random.default_rng(3)
     return rng.uniform(20, 108, (LANDMARKS, 2)).astype(np.float32)
-
-
-def texture() -> NDArray[np.uint8]:
-    noise = np.random.default_rng(0).normal(0, 1, (CROP_PX, CROP_PX))
-    smooth = cv2.GaussianBlur(noise, (0, 0), 2.5)
-    return np.asarray(cv2.normalize(smooth, None, 20, 235, cv2.NORM_MINMAX), np.uint8)
 
 
 @settings(max_examples=30, deadline=None)

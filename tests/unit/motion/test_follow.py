@@ -10,11 +10,7 @@ from numpy.typing import NDArray
 from services.motion.flow import Flow, strain
 from services.motion.follow import Skin
 from services.motion.light import BORDER, BRIGHTEST, EVEN_PX, evenly_lit
-
-
-def texture(size: int = 128) -> NDArray[np.uint8]:
-    smooth = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 1, (size, size)), (0, 0), 2)
-    return np.asarray(cv2.normalize(smooth, None, 40, 200, cv2.NORM_MINMAX), np.uint8)
+from tests.unit.motion.textures import texture
 
 
 def shifted(picture: NDArray[np.uint8], x: float, y: float) -> NDArray[np.uint8]:
