@@ -21,11 +21,8 @@ from services.ingest.core import Captured, Ingest
 from services.ingest.sources import Picture, open_video
 from services.lab.datasets.clip import Clip
 from services.lab.datasets.folders import VIDEOS, clip_frames
-from services.motion.convention import CROP_PX
-from services.motion.displacement import Sampler
-from services.motion.flow import Flow
-from services.motion.patches import face_patches
-from services.motion.rois import ROIS, roi_centres
+from services.motion.patches import FaceMotion
+from services.motion.rois import ROIS
 from services.motion.tensor import MotionTensor
 from services.spotter.constants import CONSTANTS
 from services.spotter.reading import Face, read
@@ -52,7 +49,7 @@ def clip_motion(clip: Clip, settings: LandmarkSettings) -> MotionTensor:
     for border in (0.0, BORDER):
         faces = track(frames, clip.fps or 0, border, settings)
         if len(faces) > max(1, FEWEST_SEEN * len(frames)):
-            return motion(faces, clip.apex)
+            return motion_of(faces, clip.apex)
     raise Poison("no face in most frames of this clip", source=clip.source, clip=clip.id, frames=len(frames))
 
 
@@ -70,25 +67,21 @@ def track(frames: Sequence[tuple[int, Picture]], fps: float, border: float, sett
     return max(found.values(), key=len, default=[])
 
 
-def motion(faces: Sequence[Face], apex: int | None) -> MotionTensor:
+def motion_of(faces: Sequence[Face], apex: int | None) -> MotionTensor:
     """Motion from the first of the faces to those that are selected.
 
     apex: number of the frame, None to take the one of the largest motion. Needs two faces or more.
     """
     onset, later = faces[0], _thinned(faces[1:], apex)
-    flow, sampler, centres = Flow(onset.picture), Sampler(onset.landmarks), roi_centres(onset.landmarks)
-    fields = [flow(face.picture) for face in later]
-    heads = [sampler(field) for field in fields]
-    strength = np.array([np.sqrt((head.rois.astype(np.float64) ** 2).sum(1).mean()) for head in heads])
+    motion = FaceMotion(onset.picture, onset.landmarks)
+    moved = [motion(face.picture) for face in later]
+    strength = np.array([np.sqrt((head.rois.astype(np.float64) ** 2).sum(1).mean()) for head, _ in moved])
     at = int(strength.argmax() if apex is None else np.abs([face.index - apex for face in later]).argmin())
     chosen = select(strength, at, CONSTANTS.selected)
-    seen = ((centres >= 0) & (centres < CROP_PX)).all(1)
-    data = np.stack([face_patches(fields[i], heads[i], centres) for i in chosen])
-    data[:, ~seen] = 0
     return MotionTensor(
-        data=data,
+        data=np.stack([moved[i][1] for i in chosen]),
         times=np.array([(later[i].time_us - later[at].time_us) / 1e6 for i in chosen], np.float32),
-        seen=np.broadcast_to(seen, (len(chosen), len(ROIS))),
+        seen=np.broadcast_to(motion.seen, (len(chosen), len(ROIS))),
         indices=tuple(later[i].index for i in chosen),
     )
 

@@ -16,6 +16,7 @@ from services.motion.convention import CROP_PX, EYE_CENTRE, EYE_DISTANCE_PX, STA
 from services.motion.flow import Field
 from services.motion.follow import Skin, half
 from services.motion.light import BORDER, Lit
+from services.motion.middle import middle
 from services.motion.rois import ROIS, STABLE_DEPTH, roi_centres
 
 SAMPLES: Final = 5
@@ -121,7 +122,7 @@ def fitted_head(
                     residual[n, axis] -= jacobian[n, axis, i] * head[i]
         if left:
             squared = residual[:, 0] ** 2 + residual[:, 1] ** 2
-            scale = max(np.sort(squared)[len(moved) // 2], SCALE_FLOOR**2)
+            scale = max(middle(squared.copy()), SCALE_FLOOR**2)
             weight = TRUST / (1 + squared * (0.5 / scale)) ** 2
     return head, residual
 
@@ -141,13 +142,13 @@ class Anchors:
         return Displacement(left[: len(ROIS)], left[len(ROIS) :], head, misfit)
 
 
-@compiled("f4[:,::1](f4[:,::1], f4[:,::1], f4[::1])")
-def _kept(to: NDArray[np.float32], begun: NDArray[np.float32], misfit: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Where points are, those that were lost where they began. to, begun: [N, 2] pixels; misfit: [N]."""
-    kept = to.copy()
-    for n in range(len(to)):
-        if misfit[n] > LOST or np.abs(to[n] - begun[n]).max() > REACH * EYE_DISTANCE_PX:
-            kept[n] = begun[n]
+@compiled("f4[:,::1](f4[:,::1], f4[::1])")
+def _kept(moved: NDArray[np.float32], misfit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far points moved, [N, 2] pixels, 0 of those that were lost. misfit: [N]."""
+    kept = moved.copy()
+    for n in range(len(moved)):
+        if misfit[n] > LOST or np.abs(moved[n]).max() > REACH * EYE_DISTANCE_PX:
+            kept[n] = 0
     return kept
 
 
@@ -157,8 +158,8 @@ class Tracker(Anchors):
     def __init__(self, picture: Lit, landmarks: NDArray[np.float32]) -> None:
         """picture: a crop, evenly lit (`light.evenly_lit`), as are those that it is followed into."""
         super().__init__(landmarks)
-        self._from = self.points + np.float32(BORDER)
-        self._near, self._far = Skin(picture, self._from), Skin(half(picture), self._from / np.float32(2))
+        points = self.points + np.float32(BORDER)
+        self._near, self._far = Skin(picture, points), Skin(half(picture), points / np.float32(2))
         self._last: NDArray[np.float32] | None = None
 
     def __call__(self, picture: Lit) -> Displacement:
@@ -168,15 +169,15 @@ class Tracker(Anchors):
     def follow(self, picture: Lit) -> Displacement:
         """Found from where the points were in the picture followed before, so that a long way is gone in short steps;
         what was lost there begins where it began."""
-        to, misfit = self._from_afar(picture) if self._last is None else self._near.find(picture, self._last)
-        self._last = _kept(to, self._from, misfit)
-        return self._found(to, misfit)
+        moved, misfit = self._from_afar(picture) if self._last is None else self._near.find(picture, self._last)
+        self._last = _kept(moved, misfit)
+        return self._found(moved, misfit)
 
     def _from_afar(self, picture: Lit) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        return self._near.find(picture, self._far.find(half(picture), self._from / np.float32(2))[0] * np.float32(2))
+        return self._near.find(picture, self._far.find(half(picture))[0] * np.float32(2))
 
-    def _found(self, to: NDArray[np.float32], misfit: NDArray[np.float32]) -> Displacement:
-        return self.displacement((to - self._from).astype(np.float64) / EYE_DISTANCE_PX, misfit[: len(ROIS)])
+    def _found(self, moved: NDArray[np.float32], misfit: NDArray[np.float32]) -> Displacement:
+        return self.displacement(moved.astype(np.float64) / EYE_DISTANCE_PX, misfit[: len(ROIS)])
 
 
 class Sampler(Anchors):

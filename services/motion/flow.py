@@ -23,6 +23,10 @@ PITCH: Final = 3
 WINDOW: Final = 7
 """Pixels along a side of the square of skin around a point."""
 
+STEPS: Final = 3
+NEAR: Final = 0.03
+"""A point takes at most so many steps, or until one is shorter than this, pixels; more leave the error as it is."""
+
 ASTRAY: Final = 0.2
 """A point that moved otherwise than its neighbours (their median) by more, pixels, moved as they did."""
 
@@ -33,14 +37,19 @@ SMALLEST_PX: Final = 2 * BORDER
 class Flow:
     """From one picture to others."""
 
-    def __init__(self, start: Image) -> None:
-        """start: [H, W] uint8. Raises ValueError for one that is smaller than SMALLEST_PX."""
+    def __init__(self, start: Image, around: Points | None = None, reach: float = 0) -> None:
+        """start: [H, W] uint8; around: [N, 2] pixels. Where they are given, motion is told within `reach` pixels of
+        them, sideways and up or down; elsewhere it is what it was last followed to be on the scale of two pixels, or
+        none. Raises ValueError for a picture that is smaller than SMALLEST_PX."""
         if start.ndim != 2 or min(start.shape) < SMALLEST_PX:
             raise ValueError(f"flow needs a grey picture of {SMALLEST_PX} pixels or more, got {start.shape}")
         self._shape, near = start.shape, evenly_lit(start)
         far = half(near)
-        self._near, self._far = _lattice(near, BORDER), _lattice(far, BORDER // 2)
-        self._skin, self._far_skin = Skin(near, _listed(self._near), WINDOW), Skin(far, _listed(self._far), WINDOW)
+        if around is None:
+            around, reach = np.zeros((1, 2), np.float32), max(start.shape)
+        self._near = _Lattice(near, BORDER, around, reach + PITCH)
+        # What is followed finely begins from the far scale, smoothed with its neighbours there.
+        self._far = _Lattice(far, BORDER // 2, around / np.float32(2), reach / 2 + 2 * PITCH)
 
     def __call__(self, end: Image) -> Field:
         """Motion of each pixel of the first picture to `end`.
@@ -50,28 +59,31 @@ class Flow:
         """
         if end.shape != self._shape:
             raise ValueError(f"flow needs two pictures of equal size, got {self._shape} and {end.shape}")
-        near, (rows, columns) = evenly_lit(end), self._near.shape[:2]
-        begun = 2 * _moved(self._far_skin, half(near), self._far, np.zeros_like(self._far))
-        field = _moved(self._skin, near, self._near, np.asarray(cv2.resize(begun, (columns, rows)), np.float32))
+        near = evenly_lit(end)
+        begun = 2 * self._far.moved(half(near), np.zeros(self._far.shape, np.float32))
+        rows, columns, _ = self._near.shape
+        field = self._near.moved(near, np.asarray(cv2.resize(begun, (columns, rows)), np.float32))
         return np.asarray(cv2.resize(field, (columns * PITCH, rows * PITCH))[: end.shape[0], : end.shape[1]])
 
 
-def _lattice(picture: Pixels, border: int) -> Points:
-    """[rows, columns, 2]: points PITCH apart, each in the middle of as many pixels, from border to border."""
-    y, x = (np.arange(border + PITCH // 2, size - border + PITCH // 2, PITCH) for size in picture.shape)
-    return np.stack(np.meshgrid(x, y), -1).astype(np.float32)
+class _Lattice:
+    """Points PITCH apart, each in the middle of as many pixels, of a picture within its border."""
 
+    def __init__(self, picture: Pixels, border: int, around: Points, reach: float) -> None:
+        """around: [N, 2] pixels within the border; points within `reach` of any are followed."""
+        y, x = (np.arange(PITCH // 2, size - 2 * border + PITCH // 2, PITCH) for size in picture.shape)
+        beside, beneath = (np.abs(line - around[:, axis, None]) <= reach for axis, line in enumerate((x, y)))
+        self._followed = (beneath.astype(np.float32).T @ beside.astype(np.float32)) > 0  # [rows, columns]
+        points = np.stack(np.meshgrid(x, y), -1)[self._followed].astype(np.float32) + np.float32(border)
+        self._skin = Skin(picture, points, WINDOW)
+        self.shape = (*self._followed.shape, 2)
 
-def _listed(points: Points) -> Points:
-    return points.reshape(-1, 2)
-
-
-def _moved(skin: Skin, picture: Pixels, points: Points, begun: Field) -> Field:
-    """How far the points of a lattice moved; begun: how far they may have."""
-    to, _ = skin.find(picture, _listed(points + begun))
-    moved = to.reshape(points.shape) - points
-    around = np.stack([cv2.medianBlur(np.ascontiguousarray(moved[..., axis]), 3) for axis in range(2)], -1)
-    return np.where(np.abs(moved - around) > ASTRAY, around, moved)
+    def moved(self, picture: Pixels, begun: Field) -> Field:
+        """[rows, columns, 2]: how far each moved; begun: how far it may have, and did where it is not followed."""
+        moved = begun.copy()
+        moved[self._followed], _ = self._skin.find(picture, begun[self._followed], STEPS, NEAR)
+        around = np.stack([cv2.medianBlur(np.ascontiguousarray(moved[..., axis]), 3) for axis in range(2)], -1)
+        return np.where(np.abs(moved - around) > ASTRAY, around, moved)
 
 
 def strain(field: Field) -> Field:

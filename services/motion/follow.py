@@ -19,13 +19,13 @@ Pixels = NDArray[np.float32]
 Points = NDArray[np.float32]
 """[N, 2] x and y, pixels."""
 
-WINDOW: Final = 13
+WINDOW: Final = 15
 """Pixels along a side of the square of skin around a point, where few are followed."""
 
 STEPS: Final = 6
 """At most so many steps, …"""
 
-NEAR: Final = np.float32(0.01)
+NEAR: Final = 0.01
 """… or until one is shorter than this, pixels."""
 
 _SINGULAR: Final = np.float32(1e-6)
@@ -36,21 +36,25 @@ class Skin:
     """What surrounds some points of a picture, ready to be found in others."""
 
     def __init__(self, picture: Pixels, points: Points, window: int = WINDOW) -> None:
-        """points: [N, 2] pixels of `picture`; window: pixels along a side of what surrounds them, odd."""
+        """points: [N, 2] pixels of `picture`, of which the nearest whole ones are followed; window: pixels along a side
+        of what surrounds them, odd."""
         slope_x, slope_y = (
             np.asarray(cv2.Scharr(picture, cv2.CV_32F, *axis, scale=1 / 32), np.float32) for axis in ((1, 0), (0, 1))
         )
-        self._skin, self._inverse = _cut(picture, slope_x, slope_y, points, window)
+        self._corners = np.rint(points).astype(np.int64) - window // 2
+        self._skin, self._inverse = _cut(picture, slope_x, slope_y, self._corners, window)
         self._window = window
 
-    def find(self, picture: Pixels, start: Points) -> tuple[Points, NDArray[np.float32]]:
-        """Where the points are in another picture, [N, 2], and how badly their skin fits there, [N]: mean difference of
-        brightness. A point whose skin leaves the picture stays where it was, with 0.
+    def find(
+        self, picture: Pixels, begun: Points | None = None, steps: int = STEPS, near: float = NEAR
+    ) -> tuple[Points, NDArray[np.float32]]:
+        """How far the points have moved in another picture, [N, 2], and how badly their skin fits there, [N]: mean
+        difference of brightness. A point whose skin leaves the picture moves as it may have, with 0.
 
-        start: [N, 2] where they may be.
+        begun: [N, 2] how far they may have, none: not at all; steps, near: see STEPS and NEAR.
         """
-        to = start.copy()
-        return to, _search(picture, self._skin, self._inverse, to, self._window)
+        moved = np.zeros(self._corners.shape, np.float32) if begun is None else begun.copy()
+        return moved, _search(picture, self._corners, self._skin, self._inverse, moved, self._window, steps, near)
 
 
 def half(picture: Pixels) -> Pixels:
@@ -76,12 +80,10 @@ def _patch(window: int) -> Pixels:
     return np.zeros(_size(window) + _row(window) + 1, np.float32)
 
 
-# Arguments are plain numbers, since a slice of an array costs as much as all of this.
 @inlined
-def _corner(x: np.float32, y: np.float32, width: int, height: int, window: int) -> tuple[int, int, bool]:
-    """Left and top pixel of the square around a point, and whether all of it lies within the picture."""
-    left, top = int(np.floor(x)) - window // 2, int(np.floor(y)) - window // 2
-    return left, top, 0 <= left <= width - _row(window) and 0 <= top < height - window
+def _inside(left: int, top: int, width: int, height: int, window: int) -> bool:
+    """Whether all of a square lies within the picture."""
+    return 0 <= left <= width - _row(window) and 0 <= top < height - window
 
 
 @inlined
@@ -102,34 +104,25 @@ def shares(right: np.float32, low: np.float32) -> tuple[np.float32, np.float32, 
     return np.float32(1) - right - low + both, right - both, low - both, both
 
 
-@inlined
-def _shares(x: np.float32, y: np.float32) -> tuple[np.float32, np.float32, np.float32, np.float32]:
-    return shares(x - np.floor(x), y - np.floor(y))
-
-
-@compiled("Tuple((f4[:,:,::1], f4[:,::1]))(f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], i8)")
+@compiled("Tuple((f4[:,:,::1], f4[:,::1]))(f4[:,::1], f4[:,::1], f4[:,::1], i8[:,::1], i8)")
 def _cut(
-    picture: Pixels, slope_x: Pixels, slope_y: Pixels, points: Points, window: int
+    picture: Pixels, slope_x: Pixels, slope_y: Pixels, corners: NDArray[np.int64], window: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """[N, 3, size] brightness around each point and its slopes; [N, 3] inverse of the slopes' Gram matrix (its
-    xx, xy and yy), 0 where they tell no motion. points: [N, 2], pixels of these arrays."""
+    xx, xy and yy), 0 where they tell no motion. corners: [N, 2] left and top of each square."""
     (height, width), row = picture.shape, _row(window)
-    skin = np.zeros((len(points), 3, _size(window)), np.float32)
-    inverse = np.zeros((len(points), 3), np.float32)
-    patch = _patch(window)
-    for n in range(len(points)):
-        left, top, inside = _corner(points[n, 0], points[n, 1], width, height, window)
-        if not inside:
+    skin = np.zeros((len(corners), 3, _size(window)), np.float32)
+    inverse = np.zeros((len(corners), 3), np.float32)
+    for n in range(len(corners)):
+        left, top = corners[n, 0], corners[n, 1]
+        if not _inside(left, top, width, height, window):
             continue
-        here, right, low, both = _shares(points[n, 0], points[n, 1])
-        for layer, values in enumerate((picture, slope_x, slope_y)):
-            _lift(values, left, top, window, patch)
-            cut, beside, below, across = skin[n, layer], patch[1:], patch[row:], patch[row + 1 :]
-            for k in range(window * row):
-                cut[k] = here * patch[k] + right * beside[k] + low * below[k] + both * across[k]
-        xx = xy = yy = np.float32(0)
         for y in range(window):
-            skin[n, :, y * row + window : (y + 1) * row] = 0
+            for x in range(window):
+                skin[n, 0, y * row + x] = picture[top + y, left + x]
+                skin[n, 1, y * row + x] = slope_x[top + y, left + x]
+                skin[n, 2, y * row + x] = slope_y[top + y, left + x]
+        xx = xy = yy = np.float32(0)
         for k in range(window * row):
             xx += skin[n, 1, k] * skin[n, 1, k]
             xy += skin[n, 1, k] * skin[n, 2, k]
@@ -140,38 +133,47 @@ def _cut(
     return skin, inverse
 
 
-@compiled("f4[::1](f4[:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], i8)")
+@compiled("f4[::1](f4[:,::1], i8[:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], i8, i8, f4)")
 def _search(
-    picture: Pixels, skin: NDArray[np.float32], inverse: NDArray[np.float32], to: Points, window: int
+    picture: Pixels,
+    corners: NDArray[np.int64],
+    skin: NDArray[np.float32],
+    inverse: NDArray[np.float32],
+    moved: Points,
+    window: int,
+    steps: int,
+    near: float,
 ) -> NDArray[np.float32]:
-    """Moves `to`, [N, 2] pixels of this array, from where points may be to where they are; returns [N] misfits."""
+    """Turns `moved`, [N, 2], from how far points may have moved to how far they have; returns [N] misfits."""
     (height, width), row, size = picture.shape, _row(window), _size(window)
-    misfit, begun = np.zeros(len(to), np.float32), to.copy()
+    misfit, begun = np.zeros(len(moved), np.float32), moved.copy()
     counts = ((np.arange(size) % row < window) & (np.arange(size) < window * row)).astype(np.float32)
     patch = _patch(window)
     beside, below, across = patch[1:], patch[row:], patch[row + 1 :]
-    for n in range(len(to)):
+    for n in range(len(moved)):
         lifted = (-1, -1)
-        for step in range(STEPS + 1):
-            left, top, inside = _corner(to[n, 0], to[n, 1], width, height, window)
-            if not inside:
-                to[n, 0], to[n, 1], misfit[n] = begun[n, 0], begun[n, 1], 0
+        for step in range(steps + 1):
+            right, low = np.floor(moved[n, 0]), np.floor(moved[n, 1])
+            left, top = corners[n, 0] + int(right), corners[n, 1] + int(low)
+            if not _inside(left, top, width, height, window):
+                moved[n, 0], moved[n, 1], misfit[n] = begun[n, 0], begun[n, 1], 0
                 break
             if (left, top) != lifted:
                 _lift(picture, left, top, window, patch)
                 lifted = left, top
-            here, right, low, both = _shares(to[n, 0], to[n, 1])
+            of_here, of_right, of_low, of_both = shares(moved[n, 0] - right, moved[n, 1] - low)
             pull_x = pull_y = apart = np.float32(0)
             for k in range(size):
-                off = skin[n, 0, k] - (here * patch[k] + right * beside[k] + low * below[k] + both * across[k])
+                there = of_here * patch[k] + of_right * beside[k] + of_low * below[k] + of_both * across[k]
+                off = skin[n, 0, k] - there
                 pull_x += off * skin[n, 1, k]
                 pull_y += off * skin[n, 2, k]
                 apart += abs(off) * counts[k]
             misfit[n] = apart / np.float32(window * window)
             step_x = inverse[n, 0] * pull_x + inverse[n, 1] * pull_y
             step_y = inverse[n, 1] * pull_x + inverse[n, 2] * pull_y
-            if step == STEPS or step_x * step_x + step_y * step_y < NEAR * NEAR:
+            if step == steps or step_x * step_x + step_y * step_y < near * near:
                 break
-            to[n, 0] += step_x
-            to[n, 1] += step_y
+            moved[n, 0] += step_x
+            moved[n, 1] += step_y
     return misfit

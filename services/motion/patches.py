@@ -1,14 +1,16 @@
 """From a flow field to the patches of the motion tensor: u, v and strain, sampled in every ROI."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.compiled import compiled, inlined
-from services.motion.convention import EYE_DISTANCE_PX
-from services.motion.displacement import Displacement
-from services.motion.flow import Field, remove_head_motion, strain
+from services.motion.convention import CROP_PX, EYE_DISTANCE_PX
+from services.motion.displacement import Displacement, Sampler
+from services.motion.flow import Field, Flow, Image, remove_head_motion, strain
 from services.motion.follow import Pixels, shares
-from services.motion.rois import PATCH, PATCH_SIDE
+from services.motion.rois import PATCH, PATCH_SIDE, roi_centres
 
 
 def cut_patches(field: Field, centres: NDArray[np.float32], eye_distance: float) -> NDArray[np.float16]:
@@ -23,14 +25,28 @@ def cut_patches(field: Field, centres: NDArray[np.float32], eye_distance: float)
     return _stored(patches)
 
 
-def face_patches(field: Field, head: Displacement, centres: NDArray[np.float32]) -> NDArray[np.float16]:
-    """The same of a flow field between two crops, less what the head adds to it, as its displacement says.
+_READ_PX: Final = PATCH_SIDE / 2 * EYE_DISTANCE_PX + 1
+"""How far from a ROI's centre flow is read: its patch, and the pixel beside it that strain is the slope to."""
 
-    field: [CROP_PX, CROP_PX, 2] pixels; centres: [R, 2] crop pixels. Returns [R, 3, P, P] float16.
-    """
-    patches = cut_patches(remove_head_motion(field, head.similarity()), centres, EYE_DISTANCE_PX)
-    patches[:, :2] -= head.turn()[:, :, None, None].astype(np.float16)
-    return patches
+
+class FaceMotion:
+    """Motion of a face from one crop to others, patch by patch. seen: [R] bool, the ROIs whose centre it shows."""
+
+    def __init__(self, picture: Image, landmarks: NDArray[np.float32]) -> None:
+        """picture: [CROP_PX, CROP_PX] uint8; landmarks: [478, 2] float32, its pixels."""
+        self._centres, self._sampler = roi_centres(landmarks), Sampler(landmarks)
+        self._flow = Flow(picture, self._sampler.points.clip(0, CROP_PX - 1), _READ_PX)
+        self.seen = ((self._centres >= 0) & (self._centres < CROP_PX)).all(1)
+
+    def __call__(self, end: Image) -> tuple[Displacement, NDArray[np.float16]]:
+        """end: [CROP_PX, CROP_PX] uint8. Returns how each ROI moved and [R, 3, P, P] float16 as in
+        `MotionTensor.data`, both less the motion of the head; 0 in patches of ROIs that are not seen."""
+        field = self._flow(end)
+        moved = self._sampler(field)
+        patches = cut_patches(remove_head_motion(field, moved.similarity()), self._centres, EYE_DISTANCE_PX)
+        patches[:, :2] -= moved.turn()[:, :, None, None].astype(np.float16)
+        patches[~self.seen] = 0
+        return moved, patches
 
 
 def sample_patches(
@@ -47,7 +63,8 @@ def sample_patches(
 
 
 def _stored(patches: NDArray[np.float32]) -> NDArray[np.float16]:
-    return np.nan_to_num(patches).clip(-6e4, 6e4).astype(np.float16)
+    kept = patches if np.isfinite(patches).all() else np.nan_to_num(patches)
+    return kept.clip(-6e4, 6e4).astype(np.float16)
 
 
 @inlined

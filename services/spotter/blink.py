@@ -19,9 +19,9 @@ from services.motion.convention import (
     RIGHT_EYE_INNER,
     RIGHT_EYE_OUTER,
 )
+from services.motion.middle import middle
 from services.motion.rois import ROIS
 from services.spotter.constants import CONSTANTS as C
-from services.spotter.curve import middle
 from services.spotter.rows import OPEN, SECOND, SHUT, TAKEN_OUT, Rows
 
 LIDS: Final = np.array([roi.name.startswith("lid_") for roi in ROIS])
@@ -47,20 +47,21 @@ LID_WEIGHTS: Final = _lid_weights()
 the eyeball beneath it looks about."""
 
 
+@compiled("f8[::1](f4[:,:])")
 def closure(opening: NDArray[np.float32]) -> NDArray[np.float64]:
-    """[n]: how far the eyes are shut, 0 to 1, against what is usual there. opening: [n, 2]."""
+    """[n]: how far the eyes are shut, 0 to 1, against what is usual there. opening: [n, 2], one or more."""
     eyes = opening[:, 0].astype(np.float64) + opening[:, 1]
-    return np.asarray(1 - eyes / max(float(middle(eyes)), 1e-6))
+    return 1 - eyes / max(middle(eyes.copy()), 1e-6)
 
 
 @compiled("b1(i8[::1], f4[:,:], i8)")
 def _fell(times: NDArray[np.int64], opening: NDArray[np.float32], since_us: int) -> bool:
     """Whether the eyes, in the last row, are less open than they were since then."""
-    most, newest = np.float32(0), opening[-1].sum()
+    most, newest = np.float32(0), opening[-1, 0] + opening[-1, 1]
     for row in range(len(times) - 1, -1, -1):
         if times[row] <= since_us:
             break
-        most = max(most, opening[row].sum())
+        most = max(most, opening[row, 0] + opening[row, 1])
     return bool(newest < _CLOSING * most)
 
 
@@ -71,17 +72,17 @@ def take_out_blink(rows: Rows) -> None:
     if not fell and (len(rows) < 2 or rows.table["shut"][-2] != SHUT):
         return
     window = rows.since(newest_us - int(C.baseline_s * SECOND))
-    table, seconds = rows.table[window], (rows.times[window] - newest_us) / SECOND
+    table, times = rows.table[window], rows.times[window]
     shut = closure(table["opening"])
     began = len(table) - 1
     while began > 0 and table["shut"][began - 1] == SHUT:
         began -= 1
-    if shut[-1] > C.closing and -seconds[began] < C.blink_s:
+    if shut[-1] > C.closing and newest_us - int(times[began]) < C.blink_s * SECOND:
         table["shut"][-1] = SHUT
         return
-    run, share = table[max(began - 2, 0) :], shut[max(began - 2, 0) :].clip(0)
     if began == len(table) - 1:
         return
+    run, share = table[max(began - 2, 0) :], shut[max(began - 2, 0) :].clip(0)
     if shut[-1] > C.closing or began < 2 or shut[began:].max() < C.closure:  # lowered lids are no blink
         run["shut"] = OPEN
         return

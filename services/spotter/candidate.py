@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from services.motion.compiled import compiled
 from services.motion.templates import FLAT, explained
+from services.spotter.calm import calm, calmed
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import Peak, feet, peak
 from services.spotter.rows import SECOND, Rows
@@ -19,6 +20,8 @@ from services.spotter.signal import AFTER, BEFORE, JUST_BEFORE, Span, baseline, 
 
 _DECAY: Final = np.float32(C.decay)
 _SATURATION: Final = np.float32(C.saturation)
+_NOVELTY: Final = np.float32(C.novelty)
+_REACH_US: Final = int(C.dominance_s * SECOND)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +63,7 @@ class Candidate:
 
     def decayed(self, rows: Rows) -> bool:
         """Whether the newest row is back."""
-        position = rows.table["position"]
-        return _is_back(position[-1], position[self.at(rows)], self.lead, self.direction)
+        return _is_back(rows.times, rows.table["position"], self.apex_us, self.lead, self.direction)
 
     def lasts_s(self, rows: Rows) -> float:
         """From foot to foot, as far as is known, seconds."""
@@ -78,34 +80,50 @@ def along(motion: NDArray[Any], direction: NDArray[Any]) -> NDArray[Any]:
 
 def due(rows: Rows, after_us: int, until_us: int) -> list[Candidate]:
     """Candidates whose novelty peaks at after < time <= until: it is the largest within `dominance_s` on both sides."""
-    window, found = rows.since(after_us, until_us), []
-    times, novelty = rows.times, rows.table["novelty"]
-    reach = int(C.dominance_s * SECOND)
-    for row in range(window.start, window.stop):
-        if novelty[row] < C.novelty:
-            continue
-        around = rows.since(int(times[row]) - reach, int(times[row]) + reach)
-        if around.start + int(novelty[around].argmax()) == row:
-            found += _candidates(rows, row)
+    found: list[Candidate] = []
+    for row in _peaks(rows.times, rows.table["novelty"], after_us, until_us):
+        found += _candidates(rows, row)
     return found
+
+
+@compiled("List(i8)(i8[::1], f4[:], i8, i8)")
+def _peaks(times: NDArray[np.int64], novelty: NDArray[np.float32], after_us: int, until_us: int) -> list[int]:
+    found, last = list(range(0)), len(times) - 1  # so that its type is known
+    for row in range(last, -1, -1):
+        if times[row] <= after_us:
+            break
+        if times[row] > until_us or novelty[row] < _NOVELTY:
+            continue
+        largest, other = True, row - 1
+        while other >= 0 and times[other] > times[row] - _REACH_US:
+            largest &= novelty[other] < novelty[row]
+            other -= 1
+        other = row + 1
+        while other <= last and times[other] <= times[row] + _REACH_US:
+            largest &= novelty[other] <= novelty[row]
+            other += 1
+        if largest:
+            found.append(row)
+    return found[::-1]
 
 
 def _candidates(rows: Rows, row: int) -> list[Candidate]:
     """A brief one, measured from a line between before and after; and a long one, measured from the baseline, unless it
     is plain that the face is soon back where it came from."""
     time_us, position = int(rows.times[row]), rows.table["position"][row]
-    usual, crowded = _brief(rows, time_us, BEFORE), _brief(rows, time_us, JUST_BEFORE)
+    weight = calm(rows.times, rows.table["position"], rows.table["misfit"], row)
+    usual, crowded = _brief(rows, time_us, BEFORE, weight), _brief(rows, time_us, JUST_BEFORE, weight)
     brief = crowded if _strays(usual) >= C.returns > _strays(crowded) else usual
     if _strays(brief) < C.returns and brief.lasts_s(rows) <= C.micro_s:
         return [brief]
     away = position - baseline(rows, time_us)
-    return [brief, Candidate(time_us, False, False, away, np.zeros_like(away), _direction(away))]
+    return [brief, Candidate(time_us, False, False, away, np.zeros_like(away), _direction(calmed(away, weight)))]
 
 
-def _brief(rows: Rows, time_us: int, before_s: Span) -> Candidate:
+def _brief(rows: Rows, time_us: int, before_s: Span, weight: NDArray[np.float32]) -> Candidate:
     away, drift = bump(rows, time_us, before_s)
     drift = drift / np.float32(sum(AFTER) / 2 - sum(before_s) / 2)
-    return Candidate(time_us, True, before_s is not BEFORE, away, drift, _direction(away))
+    return Candidate(time_us, True, before_s is not BEFORE, away, drift, _direction(calmed(away, weight)))
 
 
 def _strays(candidate: Candidate) -> float:
@@ -120,15 +138,23 @@ def _direction(away: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(part / max(float(np.sqrt((part**2).sum())), 1e-9), np.float32)
 
 
-@compiled("b1(f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1])")
+@compiled("b1(i8[::1], f4[:,:,:], i8, f4[:,::1], f4[:,::1])")
 def _is_back(
-    newest: NDArray[np.float32],
-    apex: NDArray[np.float32],
+    times: NDArray[np.int64],
+    position: NDArray[np.float32],
+    apex_us: int,
     lead: NDArray[np.float32],
     direction: NDArray[np.float32],
 ) -> bool:
-    """Positions [R, 2] in the newest row and at the apex; the others as in `Candidate`."""
-    size, moved = (lead * direction).sum(), ((newest - apex) * direction).sum()
+    """Whether the newest position of [n, R, 2] is; the others as in `Candidate`."""
+    apex = len(times) - 1
+    while apex > 0 and times[apex] > apex_us:
+        apex -= 1
+    size = moved = np.float32(0)
+    for roi in range(len(lead)):
+        for axis in range(2):
+            size += lead[roi, axis] * direction[roi, axis]
+            moved += (position[-1, roi, axis] - position[apex, roi, axis]) * direction[roi, axis]
     return bool(size + moved <= _DECAY * size)
 
 

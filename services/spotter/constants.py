@@ -42,6 +42,14 @@ class Constants:
     """… nor do those that close more slowly."""
 
     # Candidates.
+    calm_s: float = 1.0
+    """How restless a channel is, is how it moved in this long before."""
+    usual_noise: float = 2.5
+    """One that is noisier, times the noise floor, counts less, as much as it is noisier."""
+    near_s: float = 0.12
+    """Nor does a ROI count whose skin is not found again this long before or after."""
+    farthest: float = 0.06
+    """No ROI counts for more, however far it moves."""
     novelty: float = 0.0045
     """A candidate moves the face by this much along some action unit."""
     saturation: float = 0.12
@@ -138,8 +146,8 @@ class Constants:
         rests_on_s = self.record_s + max(self.rows_s, self.judgement_s)
         if rests_on_s > LOOK_BACK_S:
             raise ValueError(f"the detector would rest on {rests_on_s} s, more than {LOOK_BACK_S} s")
-        if self.rise_s < self.baseline_s + self.dominance_s:
-            raise ValueError("a rise must see the whole baseline")
+        if self.rise_s < max(self.baseline_s, self.calm_s) + self.dominance_s:
+            raise ValueError("a rise must see the whole baseline, and how calm channels were")
 
 
 CONSTANTS: Final = Constants()

@@ -6,15 +6,14 @@ measures that speak for an expression and fall with the others, so that each can
 the same measures and the curve. They were fitted on generated videos of training identities and motion style.
 """
 
-import math
 from dataclasses import fields
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled, inlined
 from services.motion.rois import ROIS
-from services.spotter.matched import Matched
 from services.spotter.measures import Measures, Seen
 from services.spotter.reason import Reason
 from services.spotter.trees import TREES
@@ -62,6 +61,11 @@ _MEASURES: Final = (
     *(field.name for field in fields(Measures)), "filtered_score", "filtered_likeness", "filtered_chance",
     "filtered_noise", "lasts_s",
 )  # fmt: skip
+_SCORE, _MISFIT = _MEASURES.index("score"), _MEASURES.index("misfit")
+_MULTIPLE: Final = np.array([name in _LEAST for name in _MEASURES])
+_SHORT: Final = np.array([name in _SHORT_OF_ONE for name in _MEASURES])
+_ADDED: Final = np.array([(_LEAST | _SHORT_OF_ONE).get(name, 0) for name in _MEASURES], np.float64)
+
 NAMES: Final = (
     *_MEASURES,
     *(f"curve {k}" for k in range(len(CURVE_S))),
@@ -74,21 +78,34 @@ def row_of(seen: Seen) -> Floats:
     """[1, F]: all that is weighed of a brief candidate, in the order of NAMES."""
     by = seen.matched
     assert by is not None, "is brief"
-    share = seen.strength / max(float(seen.strength[seen.apex]), 1e-9)
-    curve = np.interp(seen.times[seen.apex] + CURVE_S, seen.times, share, left=0, right=0).clip(-STEEPEST, STEEPEST)
-    pattern = np.sign(by.pattern) * np.log1p(np.abs(by.pattern))
-    return np.concatenate([_measured(seen.measures, by), curve, pattern.ravel()])[None]
+    found = seen.measures
+    lasts_s = abs(found.rise_s + found.fall_s - USUAL_S)
+    measured = np.array([*vars(found).values(), *by.measures().values(), lasts_s])
+    measured[_SCORE] = min(measured[_SCORE], HIGHEST_SCORE)
+    measured[_MISFIT] = min(max(measured[_MISFIT], MISFIT[0]), MISFIT[1])
+    return _row(measured, seen.times, seen.strength, seen.apex, by.pattern)
 
 
-def _measured(measures: Measures, by: Matched) -> list[float]:
-    """In the order of _MEASURES."""
-    found = vars(measures) | by.measures()
-    found["score"] = min(found["score"], HIGHEST_SCORE)
-    found["lasts_s"] = abs(measures.rise_s + measures.fall_s - USUAL_S)
-    found["misfit"] = min(max(found["misfit"], MISFIT[0]), MISFIT[1])
-    found |= {name: math.log(max(found[name] + least, 1e-9)) for name, least in _LEAST.items()}
-    found |= {name: -math.log(max(1 - found[name], 0) + least) for name, least in _SHORT_OF_ONE.items()}
-    return [found[name] for name in _MEASURES]
+@inlined
+def _weighed(measured: Floats) -> Floats:
+    """Logarithms where multiples count."""
+    weighed = measured.copy()
+    for k in range(len(measured)):
+        if _MULTIPLE[k]:
+            weighed[k] = np.log(max(measured[k] + _ADDED[k], 1e-9))
+        elif _SHORT[k]:
+            weighed[k] = -np.log(max(1 - measured[k], 0) + _ADDED[k])
+    return weighed
+
+
+@compiled("f8[:,::1](f8[::1], f8[::1], f8[::1], i8, f8[:,::1])")
+def _row(measured: Floats, times: Floats, strength: Floats, apex: int, pattern: Floats) -> Floats:
+    """measured: in the order of _MEASURES; the others as in `Seen`."""
+    at = times[apex] + CURVE_S
+    curve = np.interp(at, times, strength / max(strength[apex], 1e-9))
+    curve[(at < times[0]) | (at > times[-1])] = 0
+    evidence = np.sign(pattern) * np.log1p(np.abs(pattern))
+    return np.concatenate((_weighed(measured), curve.clip(-STEEPEST, STEEPEST), evidence.ravel())).reshape(1, -1)
 
 
 def likelihood(row: Floats) -> float:

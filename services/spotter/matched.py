@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.motion.compiled import compiled
+from services.motion.compiled import compiled, inlined
+from services.motion.middle import middle
 from services.motion.templates import FLAT, explained
-from services.spotter.candidate import along
 from services.spotter.constants import CONSTANTS as C
-from services.spotter.curve import TO_SIGMA, VISIBLE, middle, rise_and_fall
+from services.spotter.curve import MARGIN_S, TO_SIGMA, VISIBLE, rise_and_fall
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -29,6 +29,8 @@ MOST: Final = 120
 """so many are enough, spread over all."""
 IGNORED: Final = 1e3
 """Noise of a channel that does not count."""
+
+_NOISE_FLOOR: Final = C.noise_floor
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,34 +55,9 @@ class Matched:
 
 def matched(times: Floats, away: Floats, apex: int, feet: tuple[float, float], shut: Mask, ignored: Mask) -> Matched:
     """times: [n] seconds; away: [n, R, 2] outer-eye distances from neutral; apex: position of the largest movement;
-    feet: when it begins and ends; shut: [n] frames with shut eyes, which say nothing of noise; ignored: [R] or [R, 2]
-    what does not count."""
-    frame_s = float(middle(np.diff(times)))
-    rise, fall = (max(s, frame_s) / (1 - VISIBLE) for s in (times[apex] - feet[0], feet[1] - times[apex]))
-    apart = ((times < feet[0] - C.margin_s - fall) | (times > feet[1] + C.margin_s + rise)) & ~shut
-    if apart.sum() < FEWEST:
-        apart = (times < feet[0] - C.margin_s) | (times > feet[1] + C.margin_s)
-    elsewhere = np.flatnonzero(apart)
-    elsewhere = elsewhere[:: max(1, len(elsewhere) // MOST)]
-    kernel, before = _kernel(rise, fall, frame_s), _frames(rise, frame_s)
-    answers = _filtered(away, kernel, before, np.append(elsewhere, apex))
-    lead, rest = answers[-1], answers[:-1]
-    noise = np.full(away.shape[1:], C.noise_floor)
-    if len(rest) >= FEWEST:
-        noise = TO_SIGMA * middle(np.abs(rest - middle(rest)))
-    noise = np.maximum(noise, FLOOR * C.noise_floor)
-    noise[ignored] = IGNORED
-    weight = lead / noise**2
-    others = along(rest, weight) / max(float((lead * weight).sum()), 1e-12)
-    counted = noise < IGNORED
-    score, likeness = match(lead, noise)
-    return Matched(
-        score,
-        likeness,
-        chance=float(np.sort(np.abs(others))[-3:].mean()) if len(others) else 0.0,
-        noise=float(middle(noise[counted]) / C.noise_floor) if counted.any() else IGNORED,
-        pattern=np.where(counted, lead / noise, 0),
-    )
+    feet: when it begins and ends; shut: [n] frames with shut eyes, which say nothing of noise; ignored: [R, 2] what
+    does not count."""
+    return Matched(*_matched(times, away, apex, *feet, shut, ignored))
 
 
 @compiled("UniTuple(f8, 2)(f8[:,::1], f8[:,::1])")
@@ -99,21 +76,53 @@ def match(lead: Floats, noise: Floats) -> tuple[float, float]:
     return np.sqrt(made), np.sqrt(made / (made + excess))
 
 
+@inlined
+def _elsewhere(times: Floats, shut: Mask, before: float, after: float) -> NDArray[np.int64]:
+    """Rows before the one time or after the other whose eyes are not shut."""
+    return np.flatnonzero(((times < before) | (times > after)) & ~shut)
+
+
+@inlined
+def _noise(rest: Floats) -> Floats:
+    """[channels]: of the answers elsewhere, [m, channels]."""
+    noise, values = np.full(rest.shape[1], _NOISE_FLOOR), np.empty(len(rest))
+    if len(rest) >= FEWEST:
+        for channel in range(len(noise)):
+            values[:] = rest[:, channel]
+            centre = middle(values)
+            for n in range(len(rest)):
+                values[n] = abs(values[n] - centre)
+            noise[channel] = max(TO_SIGMA * middle(values), FLOOR * _NOISE_FLOOR)
+    return noise
+
+
+@inlined
+def _largest(rest: Floats, weight: Floats) -> float:
+    """Mean of the three largest answers along a direction, whatever their sign; 0 without any."""
+    three = np.zeros(3)
+    for n in range(len(rest)):
+        size = abs((rest[n] * weight).sum())
+        least = three.argmin()
+        three[least] = max(three[least], size)
+    return float(three.sum() / max(min(len(rest), 3), 1))
+
+
+@inlined
 def _kernel(rise: float, fall: float, frame_s: float) -> Floats:
     """[frames] whose answer to the shape itself is 1, and to what is constant 0."""
-    before, after = _frames(rise, frame_s), _frames(fall, frame_s)
-    since: Floats = np.arange(-before, after + 1, dtype=np.float64) * frame_s
+    since = np.arange(-_frames(rise, frame_s), _frames(fall, frame_s) + 1).astype(np.float64) * frame_s
     shape = rise_and_fall(since, rise, fall)
     even = shape - shape.mean()
-    return np.asarray(even / (even @ shape))
+    return np.asarray(even / (even * shape).sum())
 
 
+@inlined
 def _frames(flank: float, frame_s: float) -> int:
     """Of the shape, on one side of its apex."""
     return int(np.ceil((flank + AROUND_S) / frame_s))
 
 
-@compiled("f8[:,:,::1](f8[:,:,::1], f8[::1], i8, i8[::1])")
+@inlined
 def _filtered(away: Floats, kernel: Floats, before: int, rows: NDArray[np.int64]) -> Floats:
     """[m, R, 2]: its answer at those rows; beyond the ends the face stays where it is."""
     flat = away.reshape(len(away), -1)
@@ -124,3 +133,35 @@ def _filtered(away: Floats, kernel: Floats, before: int, rows: NDArray[np.int64]
             for channel in range(flat.shape[1]):
                 answers[n, channel] += kernel[k] * flat[row, channel]
     return answers.reshape(len(rows), away.shape[1], 2)
+
+
+@compiled("Tuple((f8, f8, f8, f8, f8[:,::1]))(f8[::1], f8[:,:,::1], i8, f8, f8, b1[::1], b1[:,::1])")
+def _matched(
+    times: Floats, away: Floats, apex: int, onset_s: float, offset_s: float, shut: Mask, ignored: Mask
+) -> tuple[float, float, float, float, Floats]:
+    """All of `Matched`, in its order."""
+    frame_s = middle(np.diff(times))
+    rise = max(times[apex] - onset_s, frame_s) / (1 - VISIBLE)
+    fall = max(offset_s - times[apex], frame_s) / (1 - VISIBLE)
+    elsewhere = _elsewhere(times, shut, onset_s - MARGIN_S - fall, offset_s + MARGIN_S + rise)
+    if len(elsewhere) < FEWEST:
+        elsewhere = _elsewhere(times, np.zeros_like(shut), onset_s - MARGIN_S, offset_s + MARGIN_S)
+    rows = np.append(elsewhere[:: max(1, len(elsewhere) // MOST)], apex)
+    answers = _filtered(away, _kernel(rise, fall, frame_s), _frames(rise, frame_s), rows)
+    lead, rest = answers[-1], answers[:-1].copy().reshape(len(rows) - 1, 2 * away.shape[1])
+    noise = _noise(rest).reshape(lead.shape)
+    pattern, weight = np.zeros_like(lead), np.empty_like(lead)
+    counted, count = np.empty(lead.size), 0
+    for roi in range(len(lead)):
+        for axis in range(2):
+            if ignored[roi, axis]:
+                noise[roi, axis] = IGNORED
+            else:
+                counted[count] = noise[roi, axis]
+                count += 1
+                pattern[roi, axis] = lead[roi, axis] / noise[roi, axis]
+            weight[roi, axis] = lead[roi, axis] / noise[roi, axis] ** 2
+    score, likeness = match(lead, noise)
+    chance = _largest(rest, weight.ravel()) / max((lead * weight).sum(), 1e-12)
+    usual = middle(counted[:count]) / _NOISE_FLOOR if count else IGNORED
+    return score, likeness, chance, usual, pattern

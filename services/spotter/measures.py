@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.compiled import compiled
+from services.motion.middle import middle
 from services.motion.rois import ROIS
 from services.spotter import curve as shape
 from services.spotter.blink import LIDS, closure
+from services.spotter.calm import FEWEST_PAIRS
 from services.spotter.candidate import Candidate, along
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.matched import IGNORED, Matched, match, matched
@@ -31,9 +33,6 @@ BESIDE_S: Final = 1.5
 
 NEAR_S: Final = 0.5
 """What else happened within this long of it may have made it."""
-
-FEWEST_PAIRS: Final = 5
-"""So many frames are needed to tell noise."""
 
 # What compiled functions use of the constants.
 _ALONE: Final = C.alone
@@ -128,14 +127,10 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     blinked = bool(shut_now.max() > C.closure)
     lowered = bool((shut_now[table["shut"][during] != TAKEN_OUT] > C.closure).any())
     ignored = hidden | (LIDS & blinked) | (~TALKING & lowered)
-    away[:, ignored] = 0
-    lead, noise = _lead_and_noise(away, times, apart, apex, round(C.steady_s / 2 / float(shape.middle(np.diff(times)))))
-    noise[ignored] = IGNORED
+    half = round(C.steady_s / 2 / float(shape.middle(np.diff(times))))
+    lead, noise = _lead_and_noise(away, times, apart, apex, half, ignored)
     score, likeness = match(lead, noise)
-    weight = lead / noise**2
-    speaks = lead * weight
-    evidence = max(float(speaks.sum()), 1e-12)
-    strength = along(away, weight) * (np.sqrt((lead**2).sum()) / evidence)
+    strength, evidence = _weighed(away, lead, noise)
     around = apart & (times > begin - C.alone_s) & (times < end + C.alone_s)
     if candidate.brief and around.any():
         strength -= shape.middle(strength[around])
@@ -143,7 +138,6 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     if strength[apex] <= 0:  # all that moved is left out
         return "occlusion" if hidden.any() else "noise"
     onset_s, offset_s = (shape.fitted_feet if candidate.brief else shape.feet)(times, strength, apex)
-    counted = noise < IGNORED
     alone, restless, foot = _beside(times, strength / max(strength[apex], 1e-9), apart, begin, end)
     light, jump, turn_deg, turn_near_deg, shut_near = _meanwhile(
         times, during, table["brightness"], table["shift"], table["turn"], shut
@@ -151,7 +145,7 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     measures = Measures(
         score=score,
         likeness=likeness,
-        amplitude=float(np.sqrt((lead**2).sum(1)).max()),
+        amplitude=evidence[0],
         fit=shape.fit(times, strength, apex, onset_s, offset_s),
         rise_s=float(times[apex]) - onset_s,
         fall_s=offset_s - float(times[apex]),
@@ -160,10 +154,10 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
         foot=foot,
         drift=_drift(candidate),
         crowded=float(candidate.crowded),
-        noise=float(shape.middle(noise[counted]) / C.noise_floor) if counted.any() else IGNORED,
-        mouth=float(np.minimum(noise[TALKING], 1).mean() / C.noise_floor),
-        talking=float(speaks[TALKING].sum() / evidence),
-        lids=float(speaks[LIDS].sum() / evidence),
+        noise=evidence[1],
+        mouth=evidence[2],
+        talking=evidence[3],
+        lids=evidence[4],
         turn_deg=turn_deg,
         turn_near_deg=turn_near_deg,
         shut=float(shut_now.max()),
@@ -196,20 +190,33 @@ def _longest_gap(times: Floats, begin: float, end: float) -> float:
 @compiled("f8[::1](f4[:,:], b1[::1], b1[::1])")
 def _misfit(misfit: NDArray[np.float32], during: Mask, apart: Mask) -> Floats:
     """[R]: how much worse skin is found again during the candidate than at other times; 0 for lids."""
-    worse = np.zeros(misfit.shape[1])
+    worse, others = np.zeros(misfit.shape[1]), np.empty(len(misfit))
     for roi in range(len(worse)):
         if not LIDS[roi]:
-            of, others = misfit[:, roi], misfit[:, roi][apart].astype(np.float64)
-            usual = np.sort(others)[len(others) // 2] if len(others) > 5 else of.min()
-            worse[roi] = (of[during].max() - _MISFIT) / max(usual, 0.5)
+            count, least, most = 0, np.inf, -np.inf
+            for row in range(len(misfit)):
+                least = min(least, misfit[row, roi])
+                if during[row]:
+                    most = max(most, misfit[row, roi])
+                if apart[row]:
+                    others[count] = misfit[row, roi]
+                    count += 1
+            usual = middle(others[:count]) if count > FEWEST_PAIRS else least
+            worse[roi] = (most - _MISFIT) / max(usual, 0.5)
     return worse
 
 
-@compiled("Tuple((f8[:,::1], f8[:,::1]))(f8[:,:,::1], f8[::1], b1[::1], i8, i8)")
-def _lead_and_noise(away: Floats, times: Floats, apart: Mask, apex: int, half: int) -> tuple[Floats, Floats]:
+@compiled("Tuple((f8[:,::1], f8[:,::1]))(f8[:,:,::1], f8[::1], b1[::1], i8, i8, b1[::1])")
+def _lead_and_noise(
+    away: Floats, times: Floats, apart: Mask, apex: int, half: int, ignored: Mask
+) -> tuple[Floats, Floats]:
     """[R, 2] each: the motion at the apex, and what each channel does in the time of a micro-expression, the candidate
-    itself left out. Both are of `away` averaged over `half` frames before and after."""
+    itself left out. Both are of `away` averaged over `half` frames before and after. Ignored ROIs, [R], are made to
+    stand still."""
     last, flat = len(away) - 1, away.reshape(len(away), -1)
+    for roi in range(len(ignored)):
+        if ignored[roi]:
+            away[:, roi] = 0
     steady = np.zeros_like(flat)
     for k in range(len(flat)):
         for other in range(k - half, k + half + 1):
@@ -228,9 +235,38 @@ def _lead_and_noise(away: Floats, times: Floats, apart: Mask, apex: int, half: i
         for channel in range(len(noise)):
             for k in range(count):
                 steps[k] = abs(steady[pairs[k, 1], channel] - steady[pairs[k, 0], channel])
-            usual = np.sort(steps)[len(steps) // 2]
-            noise[channel] = max(shape.TO_SIGMA / np.sqrt(2) * usual, _NOISE_FLOOR)
+            noise[channel] = max(shape.TO_SIGMA / np.sqrt(2) * middle(steps), _NOISE_FLOOR)
+    for roi in range(len(ignored)):
+        if ignored[roi]:
+            noise[2 * roi] = noise[2 * roi + 1] = IGNORED
     return steady[apex].copy().reshape(-1, 2), noise.reshape(-1, 2)
+
+
+@compiled("Tuple((f8[::1], UniTuple(f8, 5)))(f8[:,:,::1], f8[:,::1], f8[:,::1])")
+def _weighed(away: Floats, lead: Floats, noise: Floats) -> tuple[Floats, tuple[float, float, float, float, float]]:
+    """[n]: movement along the lead, each channel by its evidence, as long as the lead at the apex; and amplitude,
+    noise, mouth, talking and lids of `Measures`."""
+    strength, weight, counted, count = np.zeros(len(away)), np.empty_like(lead), np.empty(lead.size), 0
+    evidence = talking = lids = square = amplitude = mouth = 0.0
+    for roi in range(len(lead)):
+        amplitude = max(amplitude, np.sqrt(lead[roi, 0] ** 2 + lead[roi, 1] ** 2))
+        for axis in range(2):
+            weight[roi, axis] = lead[roi, axis] / noise[roi, axis] ** 2
+            speaks = lead[roi, axis] * weight[roi, axis]
+            evidence += speaks
+            square += lead[roi, axis] ** 2
+            talking += speaks * TALKING[roi]
+            lids += speaks * LIDS[roi]
+            mouth += min(noise[roi, axis], 1.0) * TALKING[roi]
+            if noise[roi, axis] < IGNORED:
+                counted[count] = noise[roi, axis]
+                count += 1
+    evidence = max(evidence, 1e-12)
+    for n in range(len(away)):
+        strength[n] = (away[n] * weight).sum() * np.sqrt(square) / evidence
+    usual = middle(counted[:count]) / _NOISE_FLOOR if count else IGNORED
+    mouth /= 2 * TALKING.sum() * _NOISE_FLOOR
+    return strength, (amplitude, usual, mouth, talking / evidence, lids / evidence)
 
 
 @compiled("UniTuple(f8, 3)(f8[::1], f8[::1], b1[::1], f8, f8)")

@@ -87,6 +87,13 @@ def decode(jpeg: bytes) -> NDArray[np.uint8] | None:
     return np.asarray(picture, np.uint8) if picture is not None and picture.shape == (CROP_PX, CROP_PX) else None
 
 
+def decoded(jpeg: bytes) -> NDArray[np.uint8]:
+    """The crop of a frame that was read before, likewise."""
+    picture = decode(jpeg)
+    assert picture is not None, "was read before"
+    return picture
+
+
 @compiled("UniTuple(f8, 2)(f4[:,::1])")
 def _opening(landmarks: NDArray[np.float32]) -> tuple[float, float]:
     """Of both eyes, right and left: the eye aspect ratio of Soukupova & Cech, "Real-time eye blink detection using

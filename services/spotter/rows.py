@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from services.motion.compiled import compiled
 from services.motion.rois import ROIS
 
 SECOND: Final = 1_000_000
@@ -48,6 +49,15 @@ class Kept:
     thumb: NDArray[np.uint8]
 
 
+@compiled("i8(i8[::1], i8)")
+def _until(times: NDArray[np.int64], until_us: int) -> int:
+    """How many are not later; most often those asked for are recent."""
+    for row in range(len(times) - 1, -1, -1):
+        if times[row] <= until_us:
+            return row + 1
+    return 0
+
+
 class Rows:
     """Rows in time order. `times`, `table` and `kept` run in parallel."""
 
@@ -72,9 +82,9 @@ class Rows:
 
     def since(self, after_us: int, until_us: int | None = None) -> slice:
         """Rows with after < time <= until, as positions in `table`."""
-        times = self.times
-        stop = len(times) if until_us is None else int(times.searchsorted(until_us, "right"))
-        return slice(int(times.searchsorted(after_us, "right")), stop)
+        if until_us is None:
+            return slice(_until(self.times, after_us), len(self))
+        return slice(_until(self.times, after_us), _until(self.times, until_us))
 
     def append(self, row: Any, kept: Kept) -> None:
         """Takes a row and lets old ones go."""

@@ -23,9 +23,10 @@ from services.motion.light import evenly_lit
 from services.motion.rois import REGIONS, ROI_INDEX, ROIS
 from services.motion.templates import FLAT
 from services.spotter.blink import LID_WEIGHTS, LIDS, take_out_blink
+from services.spotter.calm import BASELINE_ROWS, calm, calmed
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import middle
-from services.spotter.reading import Face, decode
+from services.spotter.reading import Face, decoded
 from services.spotter.rows import ROW, SECOND, SHUT, Kept, Rows
 
 Span = tuple[float, float]
@@ -41,9 +42,7 @@ _EDGES_US: Final = {
     before: (np.array([*before, *NOW, *AFTER]) * SECOND).astype(np.int64) for before in (BEFORE, JUST_BEFORE)
 }
 
-BASELINE_ROWS: Final = 25
-"""Rows that a median is taken of: enough, and the same work at any frame rate."""
-
+_NOVELTY: Final = np.float32(C.novelty)
 _TEMPLATES: Final = FLAT.astype(np.float32)
 
 REGION_MEAN: Final = np.array(
@@ -80,23 +79,32 @@ def _bump(
     return np.zeros_like(now), np.zeros_like(now)
 
 
-@compiled("void(i8[::1], f4[:,:,:], u1[:], i8[::1], i8, i8, f4[:])")
+@inlined
+def _largest(motion: NDArray[np.float32]) -> float:
+    """The most that any action unit makes of it."""
+    flat, most = motion.ravel(), np.float32(-np.inf)
+    for template in range(len(_TEMPLATES)):
+        most = max(most, (_TEMPLATES[template] * flat).sum())
+    return float(most)
+
+
+@compiled("void(i8[::1], f4[:,:,:], f4[:,:], u1[:], i8[::1], i8, i8, f4[:])")
 def _settle(
     times: NDArray[np.int64],
     position: NDArray[np.float32],
+    misfit: NDArray[np.float32],
     shut: NDArray[np.uint8],
     edges: NDArray[np.int64],
     start: int,
     stop: int,
     novelty: NDArray[np.float32],
 ) -> None:
-    """Fills in the novelty of those rows: the most that any action unit makes of their motion."""
+    """Fills in the novelty of those rows; where it is too little even if all channels count, they do."""
     for row in range(start, stop):
-        flat = _bump(times, position, shut, times[row] + edges)[0].ravel()
-        most = np.float32(-np.inf)
-        for template in range(len(_TEMPLATES)):
-            most = max(most, (_TEMPLATES[template] * flat).sum())
-        novelty[row] = most
+        moved = _bump(times, position, shut, times[row] + edges)[0]
+        novelty[row] = _largest(moved)
+        if novelty[row] >= _NOVELTY:
+            novelty[row] = _largest(calmed(moved, calm(times, position, misfit, row)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,9 +159,8 @@ class Signal:
         """Novelty of the rows for which those two times have just come into sight."""
         table, ahead = self._rows.table, int(C.ahead_s * SECOND)
         new = self._rows.since(after_us - ahead, until_us - ahead)
-        _settle(
-            self._rows.times, table["position"], table["shut"], _EDGES_US[BEFORE], new.start, new.stop, table["novelty"]
-        )
+        position, misfit, shut = table["position"], table["misfit"], table["shut"]
+        _settle(self._rows.times, position, misfit, shut, _EDGES_US[BEFORE], new.start, new.stop, table["novelty"])
 
     def finish(self) -> None:
         """The stream is over: novelty of the last rows, from what there is."""
@@ -172,7 +179,7 @@ class Signal:
         if window.start < window.stop:
             kept = _typical(self._rows.kept[window])
             landmarks = kept[0].landmarks
-            picture = _median([_decoded(each.jpeg) for each in kept], landmarks)
+            picture = _median([decoded(each.jpeg) for each in kept], landmarks)
         lit = evenly_lit(picture)
         moved = self._reference(lit) if self._reference is not None and len(self._rows) else None
         self._reference = Tracker(lit, landmarks)
@@ -197,6 +204,7 @@ def baseline(rows: Rows, time_us: int) -> NDArray[np.float32]:
 
 def _typical(kept: list[Kept]) -> list[Kept]:
     """Three of them, the most typical first; fewer when there are fewer."""
+    kept = kept[:: max(1, len(kept) // BASELINE_ROWS)]
     thumbs = np.array([each.thumb for each in kept], np.int16)
     return [kept[at] for at in np.abs(thumbs - middle(thumbs)).sum(1).argsort(kind="stable")[:3]]
 
@@ -214,12 +222,6 @@ def _median(pictures: list[Image], landmarks: NDArray[np.float32]) -> Image:
         for each in pictures[1:]
     )
     return np.maximum(np.minimum(first, second), np.minimum(np.maximum(first, second), third))
-
-
-def _decoded(jpeg: bytes) -> NDArray[np.uint8]:
-    picture = decode(jpeg)
-    assert picture is not None, "was read before"
-    return picture
 
 
 _GRID_US: Final = int(C.grid_s * SECOND)

@@ -4,17 +4,14 @@ import numpy as np
 
 from microex.v1 import frame_pb2, stream_pb2, window_pb2
 from services.common.ids import window_id
-from services.motion.convention import CROP_PX
-from services.motion.displacement import Sampler
-from services.motion.flow import Flow
-from services.motion.patches import face_patches
-from services.motion.rois import PATCH, REGIONS, ROIS, roi_centres
+from services.motion.patches import FaceMotion
+from services.motion.rois import REGIONS, ROIS, roi_centres
 from services.motion.tensor import MotionTensor, pack
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.constants import DETECTOR_VERSION
 from services.spotter.curve import middle
 from services.spotter.judge import Expression
-from services.spotter.reading import decode
+from services.spotter.reading import decoded
 from services.spotter.rows import SECOND, Rows
 from services.spotter.select import select
 
@@ -68,20 +65,11 @@ def _tensor(rows: Rows, found: Expression) -> MotionTensor:
     chosen = times_us[select(strength, apex, C.selected)]
     frames = [int(at) for at in np.searchsorted(rows.table["time_us"], chosen)]
     onset = rows.kept[int(np.searchsorted(rows.table["time_us"], found.onset_us))]
-    start, sampler, centres = decode(onset.jpeg), Sampler(onset.landmarks), roi_centres(onset.landmarks)
-    assert start is not None, "was read before"
-    flow = Flow(start)
-    data = np.zeros((len(frames), len(ROIS), 3, PATCH, PATCH), np.float16)
-    for k, at in enumerate(frames):
-        end = decode(rows.kept[at].jpeg)
-        assert end is not None, "was read before"
-        field = flow(end)
-        data[k] = face_patches(field, sampler(field), centres)
-    seen = ((centres >= 0) & (centres < CROP_PX)).all(1)
-    data[:, ~seen] = 0
+    motion = FaceMotion(decoded(onset.jpeg), onset.landmarks)
+    data = np.stack([motion(decoded(rows.kept[at].jpeg))[1] for at in frames])
     return MotionTensor(
         data=data,
         times=((chosen - found.apex_us) / SECOND).astype(np.float32),
-        seen=np.broadcast_to(seen, (len(frames), len(ROIS))),
+        seen=np.broadcast_to(motion.seen, (len(frames), len(ROIS))),
         indices=tuple(int(rows.table["index"][at]) for at in frames),
     )
