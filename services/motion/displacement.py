@@ -127,6 +127,19 @@ def fitted_head(
     return head, residual
 
 
+@compiled("f8[:,:,::1](f8[:,::1])")
+def design(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[N, 2, 6]: how each of the head's six numbers moves each point; points [N, 2] in outer-eye distances."""
+    moves = np.zeros((len(points), 2, 6))
+    for n in range(len(points)):
+        x, y = points[n]
+        moves[n, 0, 0], moves[n, 1, 0] = x, y
+        moves[n, 0, 1], moves[n, 1, 1] = -y, x
+        for axis in range(2):
+            moves[n, axis, 2 + axis], moves[n, axis, 4 + axis] = 1, DEPTH[n]
+    return moves
+
+
 class Anchors:
     """The ROI centres and stable points of one crop, and how a head moves them."""
 
@@ -195,10 +208,3 @@ class Sampler(Anchors):
         """field: [CROP_PX, CROP_PX, 2] pixels, motion from this sampler's crop to another."""
         moved = field.reshape(-1, 2).take(self._pixels, axis=0).mean(axis=1, dtype=np.float64) / EYE_DISTANCE_PX
         return self.displacement(moved, np.zeros(len(ROIS), np.float32))
-
-
-def design(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[N, 2, 6]: how each of the head's six numbers moves each point; points [N, 2] in outer-eye distances."""
-    x, y = points[:, 0], points[:, 1]
-    one, nil = np.ones_like(x), np.zeros_like(x)
-    return np.stack([np.stack([x, -y, one, nil, DEPTH, nil], -1), np.stack([y, x, nil, one, nil, DEPTH], -1)], axis=1)

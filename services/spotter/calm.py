@@ -55,16 +55,21 @@ def calm(
         count += 1
     if count < FEWEST_PAIRS:
         return weight
-    values = np.empty(count)
+    values, half = np.empty(count), count // 2
     for roi in range(len(weight)):
         for axis in range(2):
+            calmer = 0
             for k in range(count):
                 values[k] = abs(position[pairs[k, 1], roi, axis] - position[pairs[k, 0], roi, axis])
-            weight[roi, axis] = min(1.0, _USUAL_STEP / max(middle(values), 1e-9))
+                calmer += values[k] <= _USUAL_STEP
+            if calmer <= half:  # the median is more
+                weight[roi, axis] = _USUAL_STEP / middle(values)
+        if LIDS[roi]:
+            continue
+        hidden, better = (misfit[begun:until, roi].max() - _MISFIT) / _MISFIT_FACTOR, 0
         for k in range(count):
-            values[k] = misfit[pairs[k, 0], roi]
-        worse = (misfit[begun:until, roi].max() - _MISFIT) / max(middle(values), 0.5)
-        if worse > _MISFIT_FACTOR and not LIDS[roi]:
+            better += misfit[pairs[k, 0], roi] < hidden
+        if hidden > 0.5 and better > half:
             weight[roi] = 0
     return weight
 

@@ -70,10 +70,12 @@ class Constants:
     # Judgement.
     steady_s: float = 0.07
     """Positions are averaged over this long before they are judged."""
-    likely: float = 0.8
+    likely: float = 0.7
     """A brief candidate of this likelihood is an expression …"""
-    hidden_likely: float = 0.9
-    """… or of this, where some of the skin was hidden, …"""
+    wary_likely: float = 0.9
+    """… or of this, where some of the skin was hidden or a mouth talks, …"""
+    talks: float = 6.0
+    """… as one does that is so noisy, times the noise floor, …"""
     likeness: float = 0.5
     """… when action units explain this share (a cosine) of what is more than noise: generated videos, which likelihoods
     rest on, know fewer ways to move a face than people do."""
