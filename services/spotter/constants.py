@@ -70,7 +70,7 @@ class Constants:
     # Judgement.
     steady_s: float = 0.07
     """Positions are averaged over this long before they are judged."""
-    likely: float = 0.7
+    likely: float = 0.8
     """A brief candidate of this likelihood is an expression …"""
     wary_likely: float = 0.9
     """… or of this, where some of the skin was hidden or a mouth talks, …"""
