@@ -38,9 +38,9 @@ class Flow:
     """From one picture to others."""
 
     def __init__(self, start: Image, around: Points | None = None, reach: float = 0) -> None:
-        """start: [H, W] uint8; around: [N, 2] pixels. Where they are given, motion is told within `reach` pixels of
-        them, sideways and up or down; elsewhere it is what it was last followed to be on the scale of two pixels, or
-        none. Raises ValueError for a picture that is smaller than SMALLEST_PX."""
+        """start: [H, W] uint8; around: [N, 2] pixels. Where they are given, motion is followed within `reach` pixels of
+        them, sideways and up or down, and told roughly or not at all elsewhere. Raises ValueError for a picture that is
+        smaller than SMALLEST_PX."""
         if start.ndim != 2 or min(start.shape) < SMALLEST_PX:
             raise ValueError(f"flow needs a grey picture of {SMALLEST_PX} pixels or more, got {start.shape}")
         self._shape, near = start.shape, evenly_lit(start)

@@ -1,4 +1,4 @@
-"""From a flow field to the patches of the motion tensor: u, v and strain, sampled in every ROI."""
+"""Patches of the motion tensor: u, v and strain of a flow field, sampled in every ROI."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from services.motion.convention import CROP_PX, EYE_DISTANCE_PX
 from services.motion.displacement import Displacement, Sampler
 from services.motion.flow import Field, Flow, Image, remove_head_motion, strain
 from services.motion.follow import Pixels, shares
-from services.motion.rois import PATCH, PATCH_SIDE, roi_centres
+from services.motion.rois import PATCH, PATCH_SIDE, ROIS
 
 
 def cut_patches(field: Field, centres: NDArray[np.float32], eye_distance: float) -> NDArray[np.float16]:
@@ -34,7 +34,8 @@ class FaceMotion:
 
     def __init__(self, picture: Image, landmarks: NDArray[np.float32]) -> None:
         """picture: [CROP_PX, CROP_PX] uint8; landmarks: [478, 2] float32, its pixels."""
-        self._centres, self._sampler = roi_centres(landmarks), Sampler(landmarks)
+        self._sampler = Sampler(landmarks)
+        self._centres = self._sampler.points[: len(ROIS)]
         self._flow = Flow(picture, self._sampler.points.clip(0, CROP_PX - 1), _READ_PX)
         self.seen = ((self._centres >= 0) & (self._centres < CROP_PX)).all(1)
 

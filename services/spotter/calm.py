@@ -3,23 +3,26 @@
 A channel that was restless just before counts less, as much as it was; a ROI whose skin is not found again, not at all.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.motion.compiled import compiled
+from services.motion.compiled import compiled, inlined
 from services.motion.middle import middle
 from services.spotter.blink import LIDS
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import TO_SIGMA
-from services.spotter.rows import SECOND
+from services.spotter.rows import SECOND, until
 
 FEWEST_PAIRS: Final = 5
 """So many frames are needed to tell noise."""
 
 BASELINE_ROWS: Final = 25
 """Rows that a median is taken of, at least where there are as many: enough, and the same work at any frame rate."""
+
+LEAST_MISFIT: Final = 0.5
+"""Skin is never taken to be found again better than so, percent of its brightness."""
 
 _CALM_US: Final = int(C.calm_s * SECOND)
 _LAG_US: Final = int(C.noise_lag_s * SECOND)
@@ -30,6 +33,26 @@ _MISFIT: Final = C.misfit
 _MISFIT_FACTOR: Final = C.misfit_factor
 
 
+@inlined
+def lagged(times: NDArray[Any], counts: NDArray[np.bool_], lag: float, step: int) -> NDArray[np.int64]:
+    """[n, 2]: every `step`-th row, and the first one that is `lag` later, where both count. times: [m], in the unit of
+    `lag`; counts: [m]."""
+    pairs, count, later = np.empty((len(times), 2), np.int64), 0, 0
+    for row in range(0, len(times), step):
+        while later < len(times) and times[later] < times[row] + lag:
+            later += 1
+        if later < len(times) and counts[row] and counts[later]:
+            pairs[count, 0], pairs[count, 1] = row, later
+            count += 1
+    return pairs[:count]
+
+
+@inlined
+def counted(x: np.float32, y: np.float32, most: np.float32) -> np.float32:
+    """The share of a ROI's motion that counts, where no more than `most` does."""
+    return min(np.float32(1), most / max(np.sqrt(x * x + y * y), np.float32(1e-9)))
+
+
 @compiled("f4[:,::1](i8[::1], f4[:,:,:], f4[:,:], i8)")
 def calm(
     times: NDArray[np.int64], position: NDArray[np.float32], misfit: NDArray[np.float32], row: int
@@ -37,22 +60,11 @@ def calm(
     """[R, 2]: 1 where a channel is calm, down to 0, for a movement around that row.
 
     times: [n] microseconds; position: [n, R, 2]; misfit: [n, R]."""
-    weight, since, until = np.ones(position.shape[1:], np.float32), row, row + 1
-    while since > 0 and times[since - 1] > times[row] - _CALM_US:
-        since -= 1
-    while until < len(times) and times[until] < times[row] + _NEAR_US:
-        until += 1
-    begun = row
-    while begun > 0 and times[begun - 1] > times[row] - _NEAR_US:
-        begun -= 1
-    pairs, count, later = np.empty((row - since + 1, 2), np.int64), 0, since
-    for k in range(since, row + 1, (row - since) // BASELINE_ROWS + 1):
-        while later <= row and times[later] < times[k] + _LAG_US:
-            later += 1
-        if later > row:
-            break
-        pairs[count, 0], pairs[count, 1] = k, later
-        count += 1
+    weight, now = np.ones(position.shape[1:], np.float32), times[row]
+    since, begun, ended = until(times, now - _CALM_US), until(times, now - _NEAR_US), until(times, now + _NEAR_US - 1)
+    recent = times[since : row + 1]
+    pairs = since + lagged(recent, np.ones(len(recent), np.bool_), _LAG_US, (row - since) // BASELINE_ROWS + 1)
+    count = len(pairs)
     if count < FEWEST_PAIRS:
         return weight
     values, half = np.empty(count), count // 2
@@ -66,10 +78,10 @@ def calm(
                 weight[roi, axis] = _USUAL_STEP / middle(values)
         if LIDS[roi]:
             continue
-        hidden, better = (misfit[begun:until, roi].max() - _MISFIT) / _MISFIT_FACTOR, 0
+        hidden, better = (misfit[begun:ended, roi].max() - _MISFIT) / _MISFIT_FACTOR, 0
         for k in range(count):
             better += misfit[pairs[k, 0], roi] < hidden
-        if hidden > 0.5 and better > half:
+        if hidden > LEAST_MISFIT and better > half:
             weight[roi] = 0
     return weight
 
@@ -80,8 +92,7 @@ def calmed(motion: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[
     astray decides alone."""
     made = np.empty_like(motion)
     for roi in range(len(motion)):
-        length = np.sqrt(motion[roi, 0] ** 2 + motion[roi, 1] ** 2)
-        share = min(np.float32(1), _FARTHEST / max(length, np.float32(1e-9)))
+        share = counted(motion[roi, 0], motion[roi, 1], _FARTHEST)
         for axis in range(2):
             made[roi, axis] = share * weight[roi, axis] * motion[roi, axis]
     return made

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from services.motion.compiled import compiled
 from services.motion.templates import FLAT, explained
-from services.spotter.calm import calm, calmed
+from services.spotter.calm import calm, calmed, counted
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import Peak, feet, peak
-from services.spotter.rows import SECOND, Rows
+from services.spotter.rows import SECOND, Rows, until
 from services.spotter.signal import AFTER, BEFORE, JUST_BEFORE, Span, baseline, bump
 
 _DECAY: Final = np.float32(C.decay)
@@ -88,23 +88,12 @@ def due(rows: Rows, after_us: int, until_us: int) -> list[Candidate]:
 
 @compiled("List(i8)(i8[::1], f4[:], i8, i8)")
 def _peaks(times: NDArray[np.int64], novelty: NDArray[np.float32], after_us: int, until_us: int) -> list[int]:
-    found, last = list(range(0)), len(times) - 1  # so that its type is known
-    for row in range(last, -1, -1):
-        if times[row] <= after_us:
-            break
-        if times[row] > until_us or novelty[row] < _NOVELTY:
-            continue
-        largest, other = True, row - 1
-        while other >= 0 and times[other] > times[row] - _REACH_US:
-            largest &= novelty[other] < novelty[row]
-            other -= 1
-        other = row + 1
-        while other <= last and times[other] <= times[row] + _REACH_US:
-            largest &= novelty[other] <= novelty[row]
-            other += 1
-        if largest:
+    found = list(range(0))  # so that its type is known
+    for row in range(until(times, after_us), until(times, until_us)):
+        first, end = until(times, times[row] - _REACH_US), until(times, times[row] + _REACH_US)
+        if novelty[row] >= _NOVELTY and first + novelty[first:end].argmax() == row:
             found.append(row)
-    return found[::-1]
+    return found
 
 
 def _candidates(rows: Rows, row: int) -> list[Candidate]:
@@ -147,9 +136,7 @@ def _is_back(
     direction: NDArray[np.float32],
 ) -> bool:
     """Whether the newest position of [n, R, 2] is; the others as in `Candidate`."""
-    apex = len(times) - 1
-    while apex > 0 and times[apex] > apex_us:
-        apex -= 1
+    apex = until(times, apex_us) - 1
     size = moved = np.float32(0)
     for roi in range(len(lead)):
         for axis in range(2):
@@ -172,6 +159,6 @@ def _away(
         for roi in range(len(neutral)):
             x = position[n, roi, 0] - neutral[roi, 0] - seconds[n] * drift[roi, 0]
             y = position[n, roi, 1] - neutral[roi, 1] - seconds[n] * drift[roi, 1]
-            share = min(np.float32(1), _SATURATION / max(np.sqrt(x * x + y * y), np.float32(1e-9)))
+            share = counted(x, y, _SATURATION)
             away[n, roi, 0], away[n, roi, 1] = share * x, share * y
     return away

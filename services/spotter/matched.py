@@ -97,6 +97,13 @@ def _noise(rest: Floats) -> Floats:
 
 
 @inlined
+def middle_noise(noise: Floats) -> float:
+    """The middle one of all channels that count, times the noise floor; IGNORED without any."""
+    counted = noise.ravel()[noise.ravel() < IGNORED]
+    return middle(counted) / _NOISE_FLOOR if len(counted) else IGNORED
+
+
+@inlined
 def _largest(rest: Floats, weight: Floats) -> float:
     """Mean of the three largest answers along a direction, whatever their sign; 0 without any."""
     three = np.zeros(3)
@@ -149,19 +156,8 @@ def _matched(
     rows = np.append(elsewhere[:: max(1, len(elsewhere) // MOST)], apex)
     answers = _filtered(away, _kernel(rise, fall, frame_s), _frames(rise, frame_s), rows)
     lead, rest = answers[-1], answers[:-1].copy().reshape(len(rows) - 1, 2 * away.shape[1])
-    noise = _noise(rest).reshape(lead.shape)
-    pattern, weight = np.zeros_like(lead), np.empty_like(lead)
-    counted, count = np.empty(lead.size), 0
-    for roi in range(len(lead)):
-        for axis in range(2):
-            if ignored[roi, axis]:
-                noise[roi, axis] = IGNORED
-            else:
-                counted[count] = noise[roi, axis]
-                count += 1
-                pattern[roi, axis] = lead[roi, axis] / noise[roi, axis]
-            weight[roi, axis] = lead[roi, axis] / noise[roi, axis] ** 2
+    noise = np.where(ignored, IGNORED, _noise(rest).reshape(lead.shape))
+    weight = lead / noise**2
     score, likeness = match(lead, noise)
     chance = _largest(rest, weight.ravel()) / max((lead * weight).sum(), 1e-12)
-    usual = middle(counted[:count]) / _NOISE_FLOOR if count else IGNORED
-    return score, likeness, chance, usual, pattern
+    return score, likeness, chance, middle_noise(noise), np.where(ignored, 0.0, lead / noise)

@@ -16,10 +16,10 @@ from services.motion.middle import middle
 from services.motion.rois import ROIS
 from services.spotter import curve as shape
 from services.spotter.blink import LIDS, closure
-from services.spotter.calm import FEWEST_PAIRS
+from services.spotter.calm import FEWEST_PAIRS, LEAST_MISFIT, lagged
 from services.spotter.candidate import Candidate, along
 from services.spotter.constants import CONSTANTS as C
-from services.spotter.matched import IGNORED, Matched, match, matched
+from services.spotter.matched import IGNORED, Matched, match, matched, middle_noise
 from services.spotter.rows import SECOND, TAKEN_OUT, Rows, Table
 
 Floats = NDArray[np.float64]
@@ -130,7 +130,7 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     half = round(C.steady_s / 2 / float(shape.middle(np.diff(times))))
     lead, noise = _lead_and_noise(away, times, apart, apex, half, ignored)
     score, likeness = match(lead, noise)
-    strength, evidence = _weighed(away, lead, noise)
+    strength, (amplitude, usual_noise, mouth, talking, lids) = _weighed(away, lead, noise)
     around = apart & (times > begin - C.alone_s) & (times < end + C.alone_s)
     if candidate.brief and around.any():
         strength -= shape.middle(strength[around])
@@ -145,7 +145,7 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     measures = Measures(
         score=score,
         likeness=likeness,
-        amplitude=evidence[0],
+        amplitude=amplitude,
         fit=shape.fit(times, strength, apex, onset_s, offset_s),
         rise_s=float(times[apex]) - onset_s,
         fall_s=offset_s - float(times[apex]),
@@ -154,10 +154,10 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
         foot=foot,
         drift=_drift(candidate),
         crowded=float(candidate.crowded),
-        noise=evidence[1],
-        mouth=evidence[2],
-        talking=evidence[3],
-        lids=evidence[4],
+        noise=usual_noise,
+        mouth=mouth,
+        talking=talking,
+        lids=lids,
         turn_deg=turn_deg,
         turn_near_deg=turn_near_deg,
         shut=float(shut_now.max()),
@@ -202,7 +202,7 @@ def _misfit(misfit: NDArray[np.float32], during: Mask, apart: Mask) -> Floats:
                     others[count] = misfit[row, roi]
                     count += 1
             usual = middle(others[:count]) if count > FEWEST_PAIRS else least
-            worse[roi] = (most - _MISFIT) / max(usual, 0.5)
+            worse[roi] = (most - _MISFIT) / max(usual, LEAST_MISFIT)
     return worse
 
 
@@ -223,13 +223,8 @@ def _lead_and_noise(
             row = min(max(other, 0), last)
             for channel in range(flat.shape[1]):
                 steady[k, channel] += flat[row, channel] / (2 * half + 1)
-    pairs, count, later = np.empty((len(times), 2), np.int64), 0, 0
-    for k in range(len(times)):
-        while later <= last and times[later] < times[k] + _NOISE_LAG_S:
-            later += 1
-        if later <= last and apart[k] and apart[later]:
-            pairs[count, 0], pairs[count, 1] = k, later
-            count += 1
+    pairs = lagged(times, apart, _NOISE_LAG_S, 1)
+    count = len(pairs)
     noise, steps = np.full(flat.shape[1], _NOISE_FLOOR), np.empty(count)
     if count >= FEWEST_PAIRS:
         for channel in range(len(noise)):
@@ -246,7 +241,7 @@ def _lead_and_noise(
 def _weighed(away: Floats, lead: Floats, noise: Floats) -> tuple[Floats, tuple[float, float, float, float, float]]:
     """[n]: movement along the lead, each channel by its evidence, as long as the lead at the apex; and amplitude,
     noise, mouth, talking and lids of `Measures`."""
-    strength, weight, counted, count = np.zeros(len(away)), np.empty_like(lead), np.empty(lead.size), 0
+    strength, weight = np.zeros(len(away)), np.empty_like(lead)
     evidence = talking = lids = square = amplitude = mouth = 0.0
     for roi in range(len(lead)):
         amplitude = max(amplitude, np.sqrt(lead[roi, 0] ** 2 + lead[roi, 1] ** 2))
@@ -258,15 +253,11 @@ def _weighed(away: Floats, lead: Floats, noise: Floats) -> tuple[Floats, tuple[f
             talking += speaks * TALKING[roi]
             lids += speaks * LIDS[roi]
             mouth += min(noise[roi, axis], 1.0) * TALKING[roi]
-            if noise[roi, axis] < IGNORED:
-                counted[count] = noise[roi, axis]
-                count += 1
     evidence = max(evidence, 1e-12)
     for n in range(len(away)):
         strength[n] = (away[n] * weight).sum() * np.sqrt(square) / evidence
-    usual = middle(counted[:count]) / _NOISE_FLOOR if count else IGNORED
     mouth /= 2 * TALKING.sum() * _NOISE_FLOOR
-    return strength, (amplitude, usual, mouth, talking / evidence, lids / evidence)
+    return strength, (amplitude, middle_noise(noise), mouth, talking / evidence, lids / evidence)
 
 
 @compiled("UniTuple(f8, 3)(f8[::1], f8[::1], b1[::1], f8, f8)")

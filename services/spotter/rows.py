@@ -50,7 +50,7 @@ class Kept:
 
 
 @compiled("i8(i8[::1], i8)")
-def _until(times: NDArray[np.int64], until_us: int) -> int:
+def until(times: NDArray[np.int64], until_us: int) -> int:
     """How many are not later; most often those asked for are recent."""
     for row in range(len(times) - 1, -1, -1):
         if times[row] <= until_us:
@@ -83,8 +83,8 @@ class Rows:
     def since(self, after_us: int, until_us: int | None = None) -> slice:
         """Rows with after < time <= until, as positions in `table`."""
         if until_us is None:
-            return slice(_until(self.times, after_us), len(self))
-        return slice(_until(self.times, after_us), _until(self.times, until_us))
+            return slice(until(self.times, after_us), len(self))
+        return slice(until(self.times, after_us), until(self.times, until_us))
 
     def append(self, row: Any, kept: Kept) -> None:
         """Takes a row and lets old ones go."""
