@@ -30,6 +30,8 @@ NEAR: Final = 0.03
 ASTRAY: Final = 0.2
 """A point that moved otherwise than its neighbours (their median) by more, pixels, moved as they did."""
 
+_ASTRAY: Final = np.float32(ASTRAY)
+
 SMALLEST_PX: Final = 2 * BORDER
 """A picture is as large each way."""
 
@@ -63,7 +65,8 @@ class Flow:
         begun = 2 * self._far.moved(half(near), np.zeros(self._far.shape, np.float32))
         rows, columns, _ = self._near.shape
         field = self._near.moved(near, np.asarray(cv2.resize(begun, (columns, rows)), np.float32))
-        return np.asarray(cv2.resize(field, (columns * PITCH, rows * PITCH))[: end.shape[0], : end.shape[1]])
+        whole = cv2.resize(field, (columns * PITCH, rows * PITCH))
+        return np.ascontiguousarray(whole[: end.shape[0], : end.shape[1]])
 
 
 class _Lattice:
@@ -73,17 +76,26 @@ class _Lattice:
         """around: [N, 2] pixels within the border; points within `reach` of any are followed."""
         y, x = (np.arange(PITCH // 2, size - 2 * border + PITCH // 2, PITCH) for size in picture.shape)
         beside, beneath = (np.abs(line - around[:, axis, None]) <= reach for axis, line in enumerate((x, y)))
-        self._followed = (beneath.astype(np.float32).T @ beside.astype(np.float32)) > 0  # [rows, columns]
-        points = np.stack(np.meshgrid(x, y), -1)[self._followed].astype(np.float32) + np.float32(border)
-        self._skin = Skin(picture, points, WINDOW)
-        self.shape = (*self._followed.shape, 2)
+        followed = (beneath.astype(np.float32).T @ beside.astype(np.float32)) > 0  # [rows, columns]
+        self.shape = (*followed.shape, 2)
+        self._followed = np.flatnonzero(followed)
+        row, column = np.divmod(self._followed, len(x))
+        self._skin = Skin(picture, np.column_stack([x[column], y[row]]).astype(np.float32) + np.float32(border), WINDOW)
 
     def moved(self, picture: Pixels, begun: Field) -> Field:
         """[rows, columns, 2]: how far each moved; begun: how far it may have, and did where it is not followed."""
-        moved = begun.copy()
-        moved[self._followed], _ = self._skin.find(picture, begun[self._followed], STEPS, NEAR)
-        around = np.stack([cv2.medianBlur(np.ascontiguousarray(moved[..., axis]), 3) for axis in range(2)], -1)
-        return np.where(np.abs(moved - around) > ASTRAY, around, moved)
+        moved = begun.reshape(-1, 2).copy()
+        moved[self._followed], _ = self._skin.find(picture, moved.take(self._followed, 0), STEPS, NEAR)
+        return _together(moved.reshape(begun.shape), cv2.medianBlur(moved.reshape(begun.shape), 3))
+
+
+@compiled("f4[:,:,::1](f4[:,:,::1], f4[:,:,::1])")
+def _together(moved: Field, around: Field) -> Field:
+    """The motion of points, or of those around where one went astray."""
+    kept = moved.ravel()
+    for k, usual in enumerate(around.ravel()):
+        kept[k] = usual if abs(kept[k] - usual) > _ASTRAY else kept[k]
+    return moved
 
 
 def strain(field: Field) -> Field:
@@ -126,10 +138,13 @@ def remove_head_motion(field: Field, head: NDArray[np.float64]) -> Field:
 
 @compiled("f4[:,:,::1](f4[:,:,::1], f4[:,::1])")
 def _less(field: Field, moves: NDArray[np.float32]) -> Field:
-    left = np.empty_like(field)
-    for y in range(field.shape[0]):
-        u, v = moves[0, 1] * np.float32(y) + moves[0, 2], moves[1, 1] * np.float32(y) + moves[1, 2]
-        for x in range(field.shape[1]):
-            left[y, x, 0] = field[y, x, 0] - moves[0, 0] * np.float32(x) - u
-            left[y, x, 1] = field[y, x, 1] - moves[1, 0] * np.float32(x) - v
+    height, width, _ = field.shape
+    left, rows = np.empty_like(field), field.reshape(height, 2 * width)  # u and v in turns
+    beside, beneath = np.empty(2 * width, np.float32), np.empty(2 * width, np.float32)
+    for k in range(2 * width):
+        beside[k], beneath[k] = moves[k % 2, 0] * np.float32(k // 2) + moves[k % 2, 2], moves[k % 2, 1]
+    for y in range(height):
+        row, kept = rows[y], left[y].ravel()
+        for k in range(2 * width):
+            kept[k] = row[k] - beside[k] - beneath[k] * np.float32(y)
     return left

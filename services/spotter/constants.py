@@ -1,7 +1,7 @@
 """Every number the detector rests on, in seconds and outer-eye distances, so that 25 and 200 frames/s need no retuning.
 
     |<------------------------- LOOK_BACK_S ------------------------->|
-    | reference  | grid | baseline |  rise   | apex ... wait |         t
+    | reference | grid, overlap | baseline | rise | apex ... wait |     t
     what one record rests on       what one judgement rests on
 
 The detector's state after frame t follows from the stream's frames in (t - LOOK_BACK_S, t] alone. `CONSTANTS` proves it
@@ -28,6 +28,8 @@ class Constants:
     """A new reference is chosen whenever stream time passes a multiple of this."""
     reference_s: float = 2.0
     """It is chosen among the frames of this long before."""
+    overlap_s: float = 0.1
+    """Frames are followed from the old one and the new one for so long."""
     baseline_s: float = 1.35
     """What a ROI's position is compared with: its median over this long before."""
     ahead_s: float = 0.38
@@ -127,7 +129,7 @@ class Constants:
     @property
     def record_s(self) -> float:
         """What the position of a ROI in one frame rests on."""
-        return self.grid_s + self.reference_s
+        return self.reference_s + self.grid_s + self.overlap_s
 
     @property
     def delay_s(self) -> float:

@@ -5,8 +5,9 @@
     median of typical frames of the last reference_s,               ▼ after; projected on the action units
     chosen anew on a grid of stream time                        novelty
 
-When the reference changes, positions of earlier rows are carried over by the motion from the old one to the new one, so
-a movement that straddles the change stays whole. No row rests on more than `record_s` of the stream before it.
+When the reference changes, frames are followed from both for a moment, and positions of earlier rows are carried over by
+how far the two are apart on these: a movement that straddles the change stays whole, without a step. No row rests on
+more than `record_s` of the stream before it.
 """
 
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.compiled import compiled, inlined
-from services.motion.displacement import Tracker
+from services.motion.displacement import Displacement, Tracker
 from services.motion.flow import Image
-from services.motion.light import evenly_lit
+from services.motion.light import Lit, evenly_lit
 from services.motion.rois import REGIONS, ROI_INDEX, ROIS
 from services.motion.templates import FLAT
 from services.spotter.blink import LID_WEIGHTS, LIDS, take_out_blink
@@ -107,14 +108,37 @@ def _settle(
             novelty[row] = _largest(calmed(moved, calm(times, position, misfit, row)))
 
 
+Carried = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""How far positions, [R, 2], and shifts, [2], move when the reference changes."""
+
+
 @dataclass(frozen=True, eq=False)
 class Sight:
     """What was measured on one frame. row: of ROW, as far as it is known at once; kept: to measure it again; carried:
-    when the reference changed just before it, how far earlier positions [R, 2] and shifts [2] move with that."""
+    when the reference changed just before it, how far those of earlier rows move with that."""
 
     row: Any
     kept: Kept
-    carried: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    carried: Carried | None
+
+
+class Successor:
+    """Of the reference: frames are followed from both until it is known how far the two are apart."""
+
+    def __init__(self, tracker: Tracker, since_us: int) -> None:
+        self.tracker, self.since_us = tracker, since_us
+        self._rois, self._shifts = list[NDArray[np.float32]](), list[NDArray[np.float64]]()
+
+    def follow(self, lit: Lit, moved: Displacement) -> None:
+        """moved: how the reference saw the same frame."""
+        own = self.tracker.follow(lit)
+        self._rois.append(own.rois - moved.rois)
+        self._shifts.append(own.head[2:4] - moved.head[2:4])
+
+    def carried(self) -> Carried:
+        """Of what the reference saw, to how this one would have. At least one frame must have been followed."""
+        rois = np.mean(self._rois, axis=0)
+        return np.where(LIDS[:, None], 0, rois), np.mean(self._shifts, axis=0).astype(np.float32)
 
 
 class Signal:
@@ -123,21 +147,23 @@ class Signal:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._reference: Tracker | None = None
+        self._next: Successor | None = None
 
     def see(self, face: Face) -> Sight:
         """Measures one more frame, later than all before it."""
-        rows, carried = self._rows, None
-        if self._reference is None or face.time_us // _GRID_US != int(rows.times[-1]) // _GRID_US:
-            carried = self._change_reference(face)
+        carried = self._change_reference(face)
         assert self._reference is not None
-        moved = self._reference.follow(evenly_lit(face.picture))
-        thumb = face.picture[4::8, 4::8].ravel()
+        lit = evenly_lit(face.picture)
+        moved = self._reference.follow(lit)
+        if self._next is not None:
+            self._next.follow(lit, moved)
         row = np.zeros((), ROW)
         row["time_us"], row["index"] = face.time_us, face.index
         row["position"], row["misfit"] = moved.rois, moved.misfit
         row["position"][LIDS] = LID_WEIGHTS @ face.landmarks
         row["opening"], row["turn"] = face.opening, face.turn
         row["brightness"], row["shift"] = face.brightness, moved.head[2:4]
+        thumb = face.picture[4::8, 4::8].ravel()
         return Sight(row, Kept(face.jpeg, face.landmarks, thumb), carried)
 
     def take(self, sight: Sight) -> None:
@@ -168,11 +194,21 @@ class Signal:
             newest = int(self._rows.times[-1])
             self._settle(newest, newest + int(C.ahead_s * SECOND))
 
-    def _change_reference(self, face: Face) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """To the median of the most typical frames of the last `reference_s` before the grid line: those whose
-        thumbnails are nearest to the median of all. A movement that fills less than half of it is never typical.
+    def _change_reference(self, face: Face) -> Carried | None:
+        """Chooses a new one at a grid line, and `overlap_s` later changes to it; then returns what that moves."""
+        if self._reference is None:
+            self._reference = self._chosen(face)
+            return None
+        carried, line = None, face.time_us // _GRID_US != int(self._rows.times[-1]) // _GRID_US
+        if self._next is not None and (line or face.time_us - self._next.since_us > _OVERLAP_US):
+            carried, self._reference, self._next = self._next.carried(), self._next.tracker, None
+        if line:
+            self._next = Successor(self._chosen(face), face.time_us)
+        return carried
 
-        Returns how far positions and shifts that were measured from the old one move with it."""
+    def _chosen(self, face: Face) -> Tracker:
+        """Follows from the median of the most typical frames of the last `reference_s` before the grid line: those whose
+        thumbnails are nearest to the median of all. A movement that fills less than half of it is never typical."""
         grid_us = face.time_us // _GRID_US * _GRID_US
         window = self._rows.since(grid_us - int(C.reference_s * SECOND), grid_us)
         picture, landmarks = face.picture, face.landmarks
@@ -180,10 +216,7 @@ class Signal:
             kept = _typical(self._rows.kept[window])
             landmarks = kept[0].landmarks
             picture = _median([decoded(each.jpeg) for each in kept], landmarks)
-        lit = evenly_lit(picture)
-        moved = self._reference(lit) if self._reference is not None and len(self._rows) else None
-        self._reference = Tracker(lit, landmarks)
-        return None if moved is None else (np.where(LIDS[:, None], 0, -moved.rois), -moved.head[2:4].astype(np.float32))
+        return Tracker(evenly_lit(picture), landmarks)
 
 
 def bump(rows: Rows, time_us: int, before_s: Span = BEFORE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -225,3 +258,4 @@ def _median(pictures: list[Image], landmarks: NDArray[np.float32]) -> Image:
 
 
 _GRID_US: Final = int(C.grid_s * SECOND)
+_OVERLAP_US: Final = int(C.overlap_s * SECOND)
