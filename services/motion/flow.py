@@ -84,9 +84,10 @@ class _Lattice:
 
     def moved(self, picture: Pixels, begun: Field) -> Field:
         """[rows, columns, 2]: how far each moved; begun: how far it may have, and did where it is not followed."""
-        moved = begun.reshape(-1, 2).copy()
-        moved[self._followed], _ = self._skin.find(picture, moved.take(self._followed, 0), STEPS, NEAR)
-        return _together(moved.reshape(begun.shape), cv2.medianBlur(moved.reshape(begun.shape), 3))
+        moved = begun.copy()
+        each = moved.reshape(-1, 2)
+        each[self._followed], _ = self._skin.find(picture, each.take(self._followed, 0), STEPS, NEAR)
+        return _together(moved, np.asarray(cv2.medianBlur(moved, 3), np.float32))
 
 
 @compiled("f4[:,:,::1](f4[:,:,::1], f4[:,:,::1])")

@@ -5,9 +5,9 @@
     median of typical frames of the last reference_s,               ▼ after; projected on the action units
     chosen anew on a grid of stream time                        novelty
 
-When the reference changes, frames are followed from both for a moment, and positions of earlier rows are carried over by
-how far the two are apart on these: a movement that straddles the change stays whole, without a step. No row rests on
-more than `record_s` of the stream before it.
+When the reference changes, frames are followed from both for a moment, and positions of earlier rows are carried over
+by how far the two are apart on these: a movement that straddles the change stays whole, without a step. No row rests
+on more than `record_s` of the stream before it.
 """
 
 from dataclasses import dataclass
@@ -207,8 +207,9 @@ class Signal:
         return carried
 
     def _chosen(self, face: Face) -> Tracker:
-        """Follows from the median of the most typical frames of the last `reference_s` before the grid line: those whose
-        thumbnails are nearest to the median of all. A movement that fills less than half of it is never typical."""
+        """Follows from the median of the most typical frames of the last `reference_s` before the grid line: those
+        whose thumbnails are nearest to the median of all. A movement that fills less than half of it is never
+        typical."""
         grid_us = face.time_us // _GRID_US * _GRID_US
         window = self._rows.since(grid_us - int(C.reference_s * SECOND), grid_us)
         picture, landmarks = face.picture, face.landmarks
