@@ -77,7 +77,8 @@ def judge(rows: Rows, candidate: Candidate) -> Verdict:
 def _doubt(seen: Seen, row: Floats, chance: float) -> Reason | None:
     """Of one that is soon over; row: its features, chance: its likelihood."""
     talks = seen.measures.mouth > C.talks
-    if chance < (C.wary_likely if seen.hidden or talks else C.likely):
+    asked = C.wary_likely if seen.hidden or talks else C.likely
+    if chance < asked or seen.measures.noise > C.noisiest:
         return _meanwhile(seen) or ("speech" if talks and chance >= C.likely else spoke_against(row))
     return _meanwhile(seen) or "shape" if seen.measures.likeness < C.likeness else None
 

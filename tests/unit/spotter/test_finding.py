@@ -147,6 +147,12 @@ def test_conversation_does_not_flood(conversation: list[FaceFrame]) -> None:
     assert sum(w.kind == window_pb2.KIND_MICRO for w in found) <= 1
 
 
+def test_laughter_is_found_and_a_hand_over_the_face_is_no_expression(laughter: list[FaceFrame]) -> None:
+    found = windows(run([*laughter, end(laughter)]))
+    assert [w.kind for w in found] == [window_pb2.KIND_MACRO]
+    assert 9.5e6 < found[0].apex.time_us < 11.5e6, "when the hand is gone"
+
+
 def test_the_end_judges_what_has_decayed_and_guesses_nothing(neutral: FaceFrame) -> None:
     plant = Plant("smile", 40, 44, 49, 0.4)
     frames = planted(neutral, 4, 30, [plant])
