@@ -91,7 +91,9 @@ class Constants:
     long_likeness: float = 0.7
     """… this share of what is more than noise, …"""
     long_amplitude: float = 0.012
-    """… and some ROI moves by this much, outer-eye distances."""
+    """… some ROI moves by this much, outer-eye distances, …"""
+    long_foot: float = 0.7
+    """… and no more than this share of it is left just outside of its feet, which are rough on one that is held."""
     alone_s: float = 0.6
     """Around an expression, this long before and after it, …"""
     alone: float = 0.4
@@ -119,7 +121,7 @@ class Constants:
     """The curve of a window shows so much before and after it."""
     longest_gap_s: float = 0.15
     """Frames further apart than this leave a hole in which anything could have happened."""
-    head_turn_deg: float = 6.0
+    head_turn_deg: float = 8.0
     """Turning the head by more between neutral and apex explains anything."""
     light: float = 0.06
     """Brightness that changed by more, as a share, can move anything."""

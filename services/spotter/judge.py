@@ -117,7 +117,7 @@ def _bounds(seen: Seen) -> Reason | None:
         return "weak"
     if found.alone > C.alone_share:
         return "speech" if found.talking > 0.5 else "noise"
-    return "shape" if found.foot > C.alone else None
+    return "shape" if found.foot > C.long_foot else None
 
 
 def _placed(seen: Seen, brief: bool) -> Expression | Reason:
