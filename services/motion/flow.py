@@ -27,10 +27,8 @@ STEPS: Final = 3
 NEAR: Final = 0.03
 """A point takes at most so many steps, or until one is shorter than this, pixels; more leave the error as it is."""
 
-ASTRAY: Final = 0.2
+ASTRAY: Final = np.float32(0.2)
 """A point that moved otherwise than its neighbours (their median) by more, pixels, moved as they did."""
-
-_ASTRAY: Final = np.float32(ASTRAY)
 
 SMALLEST_PX: Final = 2 * BORDER
 """A picture is as large each way."""
@@ -95,7 +93,7 @@ def _together(moved: Field, around: Field) -> Field:
     """The motion of points, or of those around where one went astray."""
     kept = moved.ravel()
     for k, usual in enumerate(around.ravel()):
-        kept[k] = usual if abs(kept[k] - usual) > _ASTRAY else kept[k]
+        kept[k] = usual if abs(kept[k] - usual) > ASTRAY else kept[k]
     return moved
 
 

@@ -82,7 +82,8 @@ class Constants:
     """… when action units explain this share (a cosine) of what is more than noise: generated videos, which likelihoods
     rest on, know fewer ways to move a face than people do."""
     noisiest: float = 5.0
-    """No face is believed that is noisier all over, times the noise floor: likelihoods were learned on calmer ones."""
+    """A face that is noisier all over, times the noise floor, shows no brief expression that could be told: likelihoods
+    were learned on calmer ones."""
     shared: float = 0.2
     """Of what overlaps an expression by more (intersection over union), only the first is published."""
     long_score: float = 12.0

@@ -1,23 +1,11 @@
 """Real face frames, made by ingest once for each process of a test run."""
 
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from microex.v1 import frame_pb2, stream_pb2
-from services.common.settings import LandmarkSettings
-from services.ingest.core import Ingest
-from services.ingest.sources import open_video
-
-
-def face_frames(path: Path) -> list[frame_pb2.FaceFrame]:
-    """What ingest makes of a video."""
-    with (
-        closing(Ingest("s", "c", 0, stream_pb2.TIME_BASE_MEDIA, LandmarkSettings())) as ingest,
-        open_video(path) as video,
-    ):
-        return [frame for captured in video for frame in ingest.step(captured)]
+from microex.v1 import frame_pb2
+from tests.support.streams import face_frames
 
 
 @pytest.fixture(scope="session")
