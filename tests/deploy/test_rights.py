@@ -123,7 +123,9 @@ def test_the_whole_path_works_with_these_rights(kafka: Guarded, talking_face: Pa
         Service("ingest", str(tmp_path / "cameras.yaml"), env=kafka.env("microex-ingest")) as ingest,
     ):
         assert ingest.wait() == 0, ingest.log()
-        # What cannot be read goes to the dead letters; that is a right, too.
+        # What cannot be read goes to the dead letters; that is a right, too. Who starts later finds it there already.
+        for service in (spotter, recognizer):
+            service.until(lambda of=service: of.page("/readyz") == 200)
         garbage = KafkaProducer(bootstrap_servers=kafka.plain)
         garbage.send(wire.CONSENTS.name, key=b"x", value=b"\xff").get(timeout=30)
         garbage.close()
