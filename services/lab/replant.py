@@ -5,7 +5,7 @@ one recording shows a detector many expressions, each over what really disturbs 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
@@ -137,4 +137,4 @@ def _basis(style: Style, person: int) -> tuple[Array, Array]:
 def _moved(sight: Sight, by: Array) -> Sight:
     row = sight.row.copy()
     row["position"] += by.astype(np.float32)
-    return replace(sight, row=row)
+    return sight._replace(row=row)

@@ -5,8 +5,7 @@ by as much as the point stands forward of the eye corners. All six numbers are f
 robustly, so that a muscle that moves its own skin is an outlier and stays in the residual.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,12 +42,13 @@ DEPTH: Final = np.array([roi.depth for roi in ROIS] + list(STABLE_DEPTH), np.flo
 RIDGE: Final = np.diag([1e-6, 1e-6, 1e-6, 1e-6, 0.05, 0.05])
 """Keeps the turns from soaking up expressions, and the system solvable whatever the weights."""
 
+_ROIS: Final = len(ROIS)
+
 TRUST: Final = np.array([roi.trust for roi in ROIS] + [1.0] * len(STABLE), np.float64)
 """[R + S] how much each of them is believed about the head before any residual is known."""
 
 
-@dataclass(frozen=True)
-class Displacement:
+class Displacement(NamedTuple):
     """Motion of one face between two crops.
 
     rois: [R, 2] float32, mean motion of each ROI less that of the head, outer-eye distances.
@@ -64,11 +64,14 @@ class Displacement:
 
     def similarity(self) -> NDArray[np.float64]:
         """The head's similarity as [2, 3] affine in crop pixels, as `flow.remove_head_motion` takes it."""
-        zoom, turn, shift_x, shift_y = self.head[:4]
-        linear = np.array([[1 + zoom, -turn], [turn, 1 + zoom]])
-        centre = np.array(EYE_CENTRE)
-        shift = centre - linear @ centre + np.array([shift_x, shift_y]) * EYE_DISTANCE_PX
-        return np.column_stack([linear, shift])
+        zoom, turn, shift_x, shift_y = self.head[:4].tolist()
+        x, y = EYE_CENTRE
+        return np.array(
+            [
+                [1 + zoom, -turn, turn * y - zoom * x + shift_x * EYE_DISTANCE_PX],
+                [turn, 1 + zoom, -turn * x - zoom * y + shift_y * EYE_DISTANCE_PX],
+            ]
+        )
 
     def turn(self) -> NDArray[np.float32]:
         """[R, 2] float32: what yaw and pitch add to the motion of each ROI, outer-eye distances."""
@@ -140,6 +143,16 @@ def design(points: NDArray[np.float64]) -> NDArray[np.float64]:
     return moves
 
 
+@compiled("Tuple((f4[:,::1], f4[:,::1], f8[::1]))(f8[:,:,::1], f4[:,::1])")
+def _parted(
+    jacobian: NDArray[np.float64], moved: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+    """rois, stable and head of `Displacement`. moved: [N, 2] pixels."""
+    head, residual = fitted_head(jacobian, moved.astype(np.float64) / EYE_DISTANCE_PX)
+    left = residual.astype(np.float32)
+    return left[:_ROIS], left[_ROIS:], head
+
+
 class Anchors:
     """The ROI centres and stable points of one crop, and how a head moves them."""
 
@@ -148,11 +161,9 @@ class Anchors:
         self.points = np.concatenate([roi_centres(landmarks), landmarks[list(STABLE)]])  # [N, 2]
         self._design = design((self.points.astype(np.float64) - EYE_CENTRE) / EYE_DISTANCE_PX)
 
-    def displacement(self, moved: NDArray[np.float64], misfit: NDArray[np.float32]) -> Displacement:
-        """moved: [N, 2], motion of the points, outer-eye distances; misfit: [R], see `Displacement`."""
-        head, residual = fitted_head(self._design, moved)
-        left = residual.astype(np.float32)
-        return Displacement(left[: len(ROIS)], left[len(ROIS) :], head, misfit)
+    def displacement(self, moved: NDArray[np.float32], misfit: NDArray[np.float32]) -> Displacement:
+        """moved: [N, 2] float32, motion of the points, pixels; misfit: [R], see `Displacement`."""
+        return Displacement(*_parted(self._design, moved), misfit)
 
 
 @compiled("f4[:,::1](f4[:,::1], f4[::1])")
@@ -177,20 +188,18 @@ class Tracker(Anchors):
 
     def __call__(self, picture: Lit) -> Displacement:
         """Found from where the points began, first on a scale of two pixels."""
-        return self._found(*self._from_afar(picture))
+        moved, misfit = self._from_afar(picture)
+        return self.displacement(moved, misfit[: len(ROIS)])
 
     def follow(self, picture: Lit) -> Displacement:
         """Found from where the points were in the picture followed before, so that a long way is gone in short steps;
         what was lost there begins where it began."""
         moved, misfit = self._from_afar(picture) if self._last is None else self._near.find(picture, self._last)
         self._last = _kept(moved, misfit)
-        return self._found(moved, misfit)
+        return self.displacement(moved, misfit[: len(ROIS)])
 
     def _from_afar(self, picture: Lit) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return self._near.find(picture, self._far.find(half(picture))[0] * np.float32(2))
-
-    def _found(self, moved: NDArray[np.float32], misfit: NDArray[np.float32]) -> Displacement:
-        return self.displacement(moved.astype(np.float64) / EYE_DISTANCE_PX, misfit[: len(ROIS)])
 
 
 class Sampler(Anchors):
@@ -206,5 +215,5 @@ class Sampler(Anchors):
 
     def __call__(self, field: Field) -> Displacement:
         """field: [CROP_PX, CROP_PX, 2] pixels, motion from this sampler's crop to another."""
-        moved = field.reshape(-1, 2).take(self._pixels, axis=0).mean(axis=1, dtype=np.float64) / EYE_DISTANCE_PX
+        moved = field.reshape(-1, 2).take(self._pixels, axis=0).mean(axis=1)
         return self.displacement(moved, np.zeros(len(ROIS), np.float32))

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.motion.compiled import compiled
+from services.motion.compiled import inlined
 from services.motion.rois import ROI_INDEX, ROIS
 
 _MOVES: Final[dict[str, dict[str, tuple[float, float]]]] = {
@@ -59,7 +59,7 @@ FLAT: Final = TEMPLATES.reshape(len(TEMPLATES), -1).astype(np.float64)
 """[T, R * 2] float64, the same."""
 
 
-@compiled("f8[::1](f8[::1], f8[:,::1])")
+@inlined
 def explained(motion: NDArray[np.float64], templates: NDArray[np.float64]) -> NDArray[np.float64]:
     """The part of a motion that action units make, at most COUNT of them, each the best for what the others leave.
 

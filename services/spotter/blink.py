@@ -31,6 +31,7 @@ LIDS: Final = np.array([roi.name.startswith("lid_") for roi in ROIS])
 _CORNERS: Final = {"right": (RIGHT_EYE_OUTER, RIGHT_EYE_INNER), "left": (LEFT_EYE_INNER, LEFT_EYE_OUTER)}
 
 _CLOSING: Final = 1 - C.closing
+_FALL_US: Final = int(C.blink_fall_s * SECOND)
 
 
 def _lid_weights() -> NDArray[np.float32]:
@@ -45,6 +46,20 @@ def _lid_weights() -> NDArray[np.float32]:
 LID_WEIGHTS: Final = _lid_weights()
 """Times landmarks, how far each lid is from the middle of its eye. Landmarks tell; the skin of a lid folds away, and
 the eyeball beneath it looks about."""
+
+_LID, _LANDMARK = map(np.ascontiguousarray, LID_WEIGHTS.nonzero())
+_WEIGHT: Final = LID_WEIGHTS[_LID, _LANDMARK]
+_ROI: Final = np.flatnonzero(LIDS)[_LID]
+
+
+@compiled("void(f4[:,::1], f4[:,::1])")
+def place_lids(rois: NDArray[np.float32], landmarks: NDArray[np.float32]) -> None:
+    """Puts those of the ROIs, [R, 2], that are lids where the landmarks, [478, 2], say."""
+    for roi in _ROI:
+        rois[roi] = 0
+    for k in range(len(_ROI)):
+        for axis in range(2):
+            rois[_ROI[k], axis] += _WEIGHT[k] * landmarks[_LANDMARK[k], axis]
 
 
 @compiled("f8[::1](f4[:,:])")
@@ -68,7 +83,7 @@ def _fell(times: NDArray[np.int64], opening: NDArray[np.float32], since_us: int)
 def take_out_blink(rows: Rows) -> None:
     """Marks the newest row as shut, or, when it is the first open one after a blink, corrects those of the blink."""
     newest_us = int(rows.times[-1])
-    fell = _fell(rows.times, rows.table["opening"], newest_us - int(C.blink_fall_s * SECOND))
+    fell = _fell(rows.times, rows.table["opening"], newest_us - _FALL_US)
     if not fell and (len(rows) < 2 or rows.table["shut"][-2] != SHUT):
         return
     window = rows.since(newest_us - int(C.baseline_s * SECOND))

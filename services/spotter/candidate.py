@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.compiled import compiled
+from services.motion.middle import middle
 from services.motion.templates import FLAT, explained
 from services.spotter.calm import calm, calmed, counted
 from services.spotter.constants import CONSTANTS as C
@@ -22,6 +23,10 @@ _DECAY: Final = np.float32(C.decay)
 _SATURATION: Final = np.float32(C.saturation)
 _NOVELTY: Final = np.float32(C.novelty)
 _REACH_US: Final = int(C.dominance_s * SECOND)
+_APART_S: Final = sum(AFTER) / 2 - sum(BEFORE) / 2
+_STANDS_OUT: Final = C.stands_out
+_USUAL_US: Final = int(C.usual_s * SECOND)
+_RISING_US: Final = int(C.rising_s * SECOND)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +66,9 @@ class Candidate:
         found = peak(self.curve(rows, window), self.at(rows) - window.start)
         return found, int(rows.times[window][found.start])
 
-    def decayed(self, rows: Rows) -> bool:
-        """Whether the newest row is back."""
-        return _is_back(rows.times, rows.table["position"], self.apex_us, self.lead, self.direction)
+    def is_back(self, times: NDArray[np.int64], position: NDArray[np.float32]) -> bool:
+        """Whether the newest row is. times, position: of the rows."""
+        return _is_back(times, position, self.apex_us, self.lead, self.direction)
 
     def lasts_s(self, rows: Rows) -> float:
         """From foot to foot, as far as is known, seconds."""
@@ -97,34 +102,49 @@ def _peaks(times: NDArray[np.int64], novelty: NDArray[np.float32], after_us: int
 
 
 def _candidates(rows: Rows, row: int) -> list[Candidate]:
-    """A brief one, measured from a line between before and after; and a long one, measured from the baseline, unless it
-    is plain that the face is soon back where it came from."""
+    """A brief one, measured from a line between before and after, where it stands out; and a long one, measured from
+    the baseline, unless it is plain that the face is soon back where it came from."""
     time_us, position = int(rows.times[row]), rows.table["position"][row]
     weight = calm(rows.times, rows.table["position"], rows.table["misfit"], row)
-    usual, crowded = _brief(rows, time_us, BEFORE, weight), _brief(rows, time_us, JUST_BEFORE, weight)
-    brief = crowded if _strays(usual) >= C.returns > _strays(crowded) else usual
-    if _strays(brief) < C.returns and brief.lasts_s(rows) <= C.micro_s:
-        return [brief]
-    away = position - baseline(rows, time_us)
-    return [brief, Candidate(time_us, False, False, away, np.zeros_like(away), _direction(calmed(away, weight)))]
+    brief = _brief(rows, time_us, BEFORE, weight)
+    strays = _strays(brief.lead, brief.drift, brief.direction)
+    if strays >= C.returns:
+        crowded = _brief(rows, time_us, JUST_BEFORE, weight)
+        less = _strays(crowded.lead, crowded.drift, crowded.direction)
+        brief, strays = (crowded, less) if less < C.returns else (brief, strays)
+    found = [brief] if _stands_out(rows.times, rows.table["novelty"], row) else []
+    if strays >= C.returns or brief.lasts_s(rows) > C.micro_s:
+        away = position - baseline(rows, time_us)
+        found.append(Candidate(time_us, False, False, away, np.zeros_like(away), _direction(away, weight)))
+    return found
+
+
+@compiled("b1(i8[::1], f4[:], i8)")
+def _stands_out(times: NDArray[np.int64], novelty: NDArray[np.float32], row: int) -> bool:
+    """Whether it is more than the usual, by the factor that is asked of a brief one: a detector whose rate of false
+    alarms stays as it is (Rohling, "Radar CFAR thresholding in clutter and multiple target situations", IEEE Trans.
+    Aerospace and Electronic Systems 19(4), 1983)."""
+    before = novelty[until(times, times[row] - _USUAL_US) : until(times, times[row] - _RISING_US)]
+    return len(before) == 0 or novelty[row] >= _STANDS_OUT * middle(before.astype(np.float64))
 
 
 def _brief(rows: Rows, time_us: int, before_s: Span, weight: NDArray[np.float32]) -> Candidate:
     away, drift = bump(rows, time_us, before_s)
     drift = drift / np.float32(sum(AFTER) / 2 - sum(before_s) / 2)
-    return Candidate(time_us, True, before_s is not BEFORE, away, drift, _direction(calmed(away, weight)))
+    return Candidate(time_us, True, before_s is not BEFORE, away, drift, _direction(away, weight))
 
 
-def _strays(candidate: Candidate) -> float:
-    """How far neutral moves from before to after, as a share of the movement."""
-    moved = float(np.vdot(candidate.drift, candidate.direction)) * (sum(AFTER) / 2 - sum(BEFORE) / 2)
-    return abs(moved) / max(float(np.vdot(candidate.lead, candidate.direction)), 1e-9)
+@compiled("f8(f4[:,::1], f4[:,::1], f4[:,::1])")
+def _strays(lead: NDArray[np.float32], drift: NDArray[np.float32], direction: NDArray[np.float32]) -> float:
+    """How far neutral moves from before to after, as a share of the movement; all as in `Candidate`."""
+    return float(abs((drift * direction).sum()) * _APART_S / max((lead * direction).sum(), 1e-9))
 
 
-def _direction(away: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of what action units make of it, length 1."""
-    part = explained(away.ravel().astype(np.float64), FLAT).reshape(away.shape)
-    return np.asarray(part / max(float(np.sqrt((part**2).sum())), 1e-9), np.float32)
+@compiled("f4[:,::1](f4[:,::1], f4[:,::1])")
+def _direction(away: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of what action units make of a motion, length 1; each channel counts by its weight."""
+    part = explained(calmed(away, weight).ravel().astype(np.float64), FLAT)
+    return np.asarray(part / max(np.sqrt((part**2).sum()), 1e-9)).astype(np.float32).reshape(away.shape)
 
 
 @compiled("b1(i8[::1], f4[:,:,:], i8, f4[:,::1], f4[:,::1])")

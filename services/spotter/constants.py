@@ -54,6 +54,12 @@ class Constants:
     """No ROI counts for more, however far it moves."""
     novelty: float = 0.0045
     """A candidate moves the face by this much along some action unit."""
+    stands_out: float = 1.7
+    """A brief one is newer by this factor …"""
+    usual_s: float = 1.5
+    """… than was usual in this long before it, …"""
+    rising_s: float = 0.3
+    """… its own rise left out."""
     saturation: float = 0.12
     """No ROI counts for more, so that one that was followed astray does not decide alone."""
     dominance_s: float = 0.1

@@ -26,6 +26,9 @@ from services.spotter.window import build
 __all__ = ["DETECTOR_VERSION", "LOOK_BACK_S", "Detector", "Step"]
 
 _LOOK_BACK_US: Final = int(LOOK_BACK_S * SECOND)
+_DELAY_US: Final = int(C.delay_s * SECOND)
+_WAIT_US: Final = int(C.wait_s * SECOND)
+_RISE_US: Final = int(C.rise_s * SECOND)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +90,10 @@ class Detector:
 
     def _take(self, sight: Sight, message: frame_pb2.FaceFrame) -> Step:
         """What was measured on the next frame, and what follows from it."""
-        time_us, previous_us, delay_us = int(sight.row["time_us"]), self._newest_us(), int(C.delay_s * SECOND)
+        time_us, previous_us = int(sight.row["time_us"]), self._newest_us()
         self._signal.take(sight)
         if previous_us is not None:
-            self._open += due(self._rows, previous_us - delay_us, time_us - delay_us)
+            self._open += due(self._rows, previous_us - _DELAY_US, time_us - _DELAY_US)
         step = Step("analysed", time_us)
         self._decide(message, step)
         return step
@@ -125,19 +128,19 @@ class Detector:
 
     def _decide(self, message: frame_pb2.FaceFrame, step: Step) -> None:
         """Judges the candidates whose time has come; fills `step`."""
-        still_open = []
+        still_open, times, position = [], self._rows.times, self._rows.table["position"]
         for candidate in self._open:
-            overdue = step.time_us - candidate.apex_us > C.wait_s * SECOND
+            overdue = step.time_us - candidate.apex_us > _WAIT_US
             if candidate.brief:
                 self._judge(candidate, message, step)
-            elif not overdue and not candidate.decayed(self._rows):
+            elif not overdue and not candidate.is_back(times, position):
                 still_open.append(candidate)
             else:
                 self._close(candidate, message, step)
         self._open = still_open
-        keep_us = step.time_us - int((C.wait_s + C.rise_s) * SECOND)
-        self._decayed = [candidate for candidate in self._decayed if candidate.apex_us > keep_us]
-        self._likely = [found for found in self._likely if found.apex_us > step.time_us - int(2 * C.rise_s * SECOND)]
+        decayed_us, likely_us = step.time_us - _WAIT_US - _RISE_US, step.time_us - 2 * _RISE_US
+        self._decayed = [candidate for candidate in self._decayed if candidate.apex_us > decayed_us]
+        self._likely = [found for found in self._likely if found.apex_us > likely_us]
         if self._silent_until_us is not None and step.time_us < self._silent_until_us:
             step.windows.clear()
             step.verdicts.clear()
@@ -176,7 +179,7 @@ class Detector:
         step = Step("end", newest_us if newest_us is not None else message.end.last_seen.time_us)
         if newest_us is not None:
             self._signal.finish()
-            self._open += due(self._rows, newest_us - int(C.delay_s * SECOND), newest_us)
+            self._open += due(self._rows, newest_us - _DELAY_US, newest_us)
             self._open = [candidate for candidate in self._open if candidate.peak(self._rows)[0].phase == "decayed"]
             self._decide(message, step)
         self._forget()

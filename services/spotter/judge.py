@@ -13,6 +13,7 @@ from services.spotter import curve as shape
 from services.spotter.candidate import Candidate
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.likelihood import feet, likelihood, row_of, spoke_against
+from services.spotter.matched import matched
 from services.spotter.measures import Measures, Seen, measure
 from services.spotter.reason import Reason
 from services.spotter.rows import SECOND, Rows
@@ -60,27 +61,39 @@ def judge(rows: Rows, candidate: Candidate) -> Verdict:
     seen = measure(rows, candidate)
     if not isinstance(seen, Seen):
         return Verdict(candidate.apex_us, candidate.brief, seen)
-    chance = None
-    if candidate.brief:
+    chance, reason = None, _brief_bounds(seen) if candidate.brief else _bounds(seen)
+    if candidate.brief and reason is None:
+        seen = _filtered(seen)
         row = row_of(seen)
         chance = likelihood(row)
         reason = _doubt(seen, row, chance)
         seen = seen if reason else _between_feet(seen, row)
-    else:
-        reason = _bounds(seen)
     found = reason or _placed(seen, candidate.brief)
     if isinstance(found, str):
         return Verdict(candidate.apex_us, candidate.brief, found, chance, seen)
     return Verdict(candidate.apex_us, candidate.brief, None, chance, seen, found)
 
 
+def _brief_bounds(seen: Seen) -> Reason | None:
+    """Of one that is soon over: what no likelihood makes up for."""
+    found = seen.measures
+    if found.noise > C.noisiest:
+        return _meanwhile(seen) or "noise"
+    return _meanwhile(seen) or "shape" if found.likeness < C.likeness else None
+
+
+def _filtered(seen: Seen) -> Seen:
+    """The same, with what a filter of its shape says."""
+    feet_s = (seen.onset_s, seen.offset_s)
+    return replace(seen, matched=matched(seen.times, seen.moved, seen.apex, feet_s, seen.shut, seen.ignored))
+
+
 def _doubt(seen: Seen, row: Floats, chance: float) -> Reason | None:
-    """Of one that is soon over; row: its features, chance: its likelihood."""
+    """Likewise; row: its features, chance: its likelihood."""
     talks = seen.measures.mouth > C.talks
-    asked = C.wary_likely if seen.hidden or talks else C.likely
-    if chance < asked or seen.measures.noise > C.noisiest:
-        return _meanwhile(seen) or ("speech" if talks and chance >= C.likely else spoke_against(row))
-    return _meanwhile(seen) or "shape" if seen.measures.likeness < C.likeness else None
+    if chance >= (C.wary_likely if seen.hidden or talks else C.likely):
+        return None
+    return _meanwhile(seen) or ("speech" if talks and chance >= C.likely else spoke_against(row))
 
 
 def _between_feet(seen: Seen, row: Floats) -> Seen:

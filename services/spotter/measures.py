@@ -19,7 +19,7 @@ from services.spotter.blink import LIDS, closure
 from services.spotter.calm import FEWEST_PAIRS, LEAST_MISFIT, lagged
 from services.spotter.candidate import Candidate, along
 from services.spotter.constants import CONSTANTS as C
-from services.spotter.matched import IGNORED, Matched, match, matched, middle_noise
+from services.spotter.matched import IGNORED, Matched, match, middle_noise
 from services.spotter.rows import SECOND, TAKEN_OUT, Rows, Table
 
 Floats = NDArray[np.float64]
@@ -37,9 +37,13 @@ NEAR_S: Final = 0.5
 # What compiled functions use of the constants.
 _ALONE: Final = C.alone
 _ALONE_S: Final = C.alone_s
+_CLOSURE: Final = C.closure
+_DOMINANCE_S: Final = C.dominance_s
 _MISFIT: Final = C.misfit
+_MISFIT_FACTOR: Final = C.misfit_factor
 _NOISE_FLOOR: Final = C.noise_floor
 _NOISE_LAG_S: Final = C.noise_lag_s
+_STEADY_S: Final = C.steady_s
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,9 @@ class Seen:
 
     table: [n] rows around it; times: [n] seconds from the candidate; apex, onset_s, offset_s: the largest movement as
     a position in them, and where the feet stand; moved: [n, R, 2] away from neutral, outer-eye distances; strength:
-    [n], the movement along the apex's own direction, outer-eye distances. hidden, blinked: whether skin was not found
-    again, or lids were shut. matched: what a filter of its shape says, of a brief one.
+    [n], the movement along the apex's own direction, outer-eye distances. shut: [n] frames with shut eyes; ignored:
+    [R, 2] channels that do not count. hidden, blinked: whether skin was not found again, or lids were shut. matched:
+    what a filter of its shape says, of a brief one that was judged by it.
     """
 
     table: Table
@@ -100,6 +105,8 @@ class Seen:
     offset_s: float
     moved: Floats
     strength: Floats
+    shut: Mask
+    ignored: Mask
     hidden: bool
     blinked: bool
     measures: Measures
@@ -119,24 +126,18 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
     begin, end = shape.feet(times, curve, apex)
     if _longest_gap(times, begin, end) > C.longest_gap_s:
         return "gap"
-    during, shut = (times >= begin) & (times <= end), closure(table["opening"])
-    apart = ((times < begin - C.margin_s) | (times > end + C.margin_s)) & (shut < C.closure)
-    misfit = _misfit(table["misfit"], during, apart)
-    hidden = misfit > C.misfit_factor
-    shut_now = shut[during]
-    blinked = bool(shut_now.max() > C.closure)
-    lowered = bool((shut_now[table["shut"][during] != TAKEN_OUT] > C.closure).any())
-    ignored = hidden | (LIDS & blinked) | (~TALKING & lowered)
-    half = round(C.steady_s / 2 / float(shape.middle(np.diff(times))))
-    lead, noise = _lead_and_noise(away, times, apart, apex, half, ignored)
+    shut = closure(table["opening"])
+    during, apart, most_shut, lowered = _when(times, shut, table["shut"], begin, end)
+    misfit, seen_worse, hidden = _misfit(table["misfit"], during, apart)
+    blinked = most_shut > C.closure
+    lead, noise = _lead_and_noise(away, times, apart, apex, misfit > C.misfit_factor, blinked, lowered)
     score, likeness = match(lead, noise)
     strength, (amplitude, usual_noise, mouth, talking, lids) = _weighed(away, lead, noise)
-    around = apart & (times > begin - C.alone_s) & (times < end + C.alone_s)
-    if candidate.brief and around.any():
-        strength -= shape.middle(strength[around])
-    apex = int(np.where(np.abs(times) <= C.dominance_s, strength, -np.inf).argmax())
+    if candidate.brief:
+        _level(strength, times, apart, begin, end)
+    apex = _largest(strength, times)
     if strength[apex] <= 0:  # all that moved is left out
-        return "occlusion" if hidden.any() else "noise"
+        return "occlusion" if hidden else "noise"
     onset_s, offset_s = (shape.fitted_feet if candidate.brief else shape.feet)(times, strength, apex)
     alone, restless, foot = _beside(times, strength / max(strength[apex], 1e-9), apart, begin, end)
     light, jump, turn_deg, turn_near_deg, shut_near = _meanwhile(
@@ -160,16 +161,26 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
         lids=lids,
         turn_deg=turn_deg,
         turn_near_deg=turn_near_deg,
-        shut=float(shut_now.max()),
+        shut=most_shut,
         shut_near=shut_near,
-        misfit=float(np.partition(misfit[~LIDS], -3)[-3]),
+        misfit=seen_worse,
         light=light / float(table["brightness"][apex]),
         jump=jump,
     )
-    by = None
-    if candidate.brief:
-        by = matched(times, away, apex, (onset_s, offset_s), shut >= C.closure, noise >= IGNORED)
-    return Seen(table, times, apex, onset_s, offset_s, away, strength, bool(hidden.any()), blinked, measures, by)
+    return Seen(
+        table=table,
+        times=times,
+        apex=apex,
+        onset_s=onset_s,
+        offset_s=offset_s,
+        moved=away,
+        strength=strength,
+        shut=shut >= C.closure,
+        ignored=noise >= IGNORED,
+        hidden=hidden,
+        blinked=blinked,
+        measures=measures,
+    )
 
 
 def _drift(candidate: Candidate) -> float:
@@ -187,9 +198,46 @@ def _longest_gap(times: Floats, begin: float, end: float) -> float:
     return longest
 
 
-@compiled("f8[::1](f4[:,:], b1[::1], b1[::1])")
-def _misfit(misfit: NDArray[np.float32], during: Mask, apart: Mask) -> Floats:
-    """[R]: how much worse skin is found again during the candidate than at other times; 0 for lids."""
+@compiled("Tuple((b1[::1], b1[::1], f8, b1))(f8[::1], f8[::1], u1[:], f8, f8)")
+def _when(
+    times: Floats, shut: Floats, state: NDArray[np.uint8], begin: float, end: float
+) -> tuple[Mask, Mask, float, bool]:
+    """[n] each: which frames lie between begin and end, and which lie clear of them with open eyes; how far the eyes
+    were shut at most in between, and whether they were so while nobody blinked. shut: [n] 0 to 1; state: [n] as in
+    `ROW`."""
+    during, apart = np.empty(len(times), np.bool_), np.empty(len(times), np.bool_)
+    most, lowered = -np.inf, False
+    for k in range(len(times)):
+        during[k] = begin <= times[k] <= end
+        apart[k] = (times[k] < begin - shape.MARGIN_S or times[k] > end + shape.MARGIN_S) and shut[k] < _CLOSURE
+        if during[k]:
+            most = max(most, shut[k])
+            lowered |= shut[k] > _CLOSURE and state[k] != TAKEN_OUT
+    return during, apart, most, lowered
+
+
+@compiled("void(f8[::1], f8[::1], b1[::1], f8, f8)")
+def _level(strength: Floats, times: Floats, apart: Mask, begin: float, end: float) -> None:
+    """Puts zero where it is just before and after."""
+    around = strength[apart & (times > begin - _ALONE_S) & (times < end + _ALONE_S)]
+    if len(around):
+        strength -= middle(around)
+
+
+@compiled("i8(f8[::1], f8[::1])")
+def _largest(strength: Floats, times: Floats) -> int:
+    """Position of the largest near the candidate's own."""
+    largest = -1
+    for k in range(len(times)):
+        if abs(times[k]) <= _DOMINANCE_S and (largest < 0 or strength[k] > strength[largest]):
+            largest = k
+    return largest
+
+
+@compiled("Tuple((f8[::1], f8, b1))(f4[:,:], b1[::1], b1[::1])")
+def _misfit(misfit: NDArray[np.float32], during: Mask, apart: Mask) -> tuple[Floats, float, bool]:
+    """[R]: how much worse skin is found again during the candidate than at other times, 0 for lids; the third largest
+    of them; whether any is hidden."""
     worse, others = np.zeros(misfit.shape[1]), np.empty(len(misfit))
     for roi in range(len(worse)):
         if not LIDS[roi]:
@@ -203,17 +251,18 @@ def _misfit(misfit: NDArray[np.float32], during: Mask, apart: Mask) -> Floats:
                     count += 1
             usual = middle(others[:count]) if count > FEWEST_PAIRS else least
             worse[roi] = (most - _MISFIT) / max(usual, LEAST_MISFIT)
-    return worse
+    return worse, np.sort(worse[~LIDS])[-3], worse.max() > _MISFIT_FACTOR
 
 
-@compiled("Tuple((f8[:,::1], f8[:,::1]))(f8[:,:,::1], f8[::1], b1[::1], i8, i8, b1[::1])")
+@compiled("Tuple((f8[:,::1], f8[:,::1]))(f8[:,:,::1], f8[::1], b1[::1], i8, b1[::1], b1, b1)")
 def _lead_and_noise(
-    away: Floats, times: Floats, apart: Mask, apex: int, half: int, ignored: Mask
+    away: Floats, times: Floats, apart: Mask, apex: int, hidden: Mask, blinked: bool, lowered: bool
 ) -> tuple[Floats, Floats]:
     """[R, 2] each: the motion at the apex, and what each channel does in the time of a micro-expression, the candidate
-    itself left out. Both are of `away` averaged over `half` frames before and after. Ignored ROIs, [R], are made to
-    stand still."""
+    itself left out. Both are of `away` averaged over STEADY_S. ROIs that are hidden, [R], or that lids drag along, are
+    ignored: made to stand still."""
     last, flat = len(away) - 1, away.reshape(len(away), -1)
+    ignored, half = hidden | (LIDS & blinked) | (~TALKING & lowered), round(_STEADY_S / 2 / middle(np.diff(times)))
     for roi in range(len(ignored)):
         if ignored[roi]:
             away[:, roi] = 0
@@ -243,6 +292,7 @@ def _weighed(away: Floats, lead: Floats, noise: Floats) -> tuple[Floats, tuple[f
     noise, mouth, talking and lids of `Measures`."""
     strength, weight = np.zeros(len(away)), np.empty_like(lead)
     evidence = talking = lids = square = amplitude = mouth = 0.0
+    heard = 0
     for roi in range(len(lead)):
         amplitude = max(amplitude, np.sqrt(lead[roi, 0] ** 2 + lead[roi, 1] ** 2))
         for axis in range(2):
@@ -252,11 +302,13 @@ def _weighed(away: Floats, lead: Floats, noise: Floats) -> tuple[Floats, tuple[f
             square += lead[roi, axis] ** 2
             talking += speaks * TALKING[roi]
             lids += speaks * LIDS[roi]
-            mouth += min(noise[roi, axis], 1.0) * TALKING[roi]
+            if TALKING[roi] and noise[roi, axis] < IGNORED:
+                mouth += noise[roi, axis] / _NOISE_FLOOR
+                heard += 1
     evidence = max(evidence, 1e-12)
     for n in range(len(away)):
         strength[n] = (away[n] * weight).sum() * np.sqrt(square) / evidence
-    mouth /= 2 * TALKING.sum() * _NOISE_FLOOR
+    mouth = mouth / heard if heard else 1.0
     return strength, (amplitude, middle_noise(noise), mouth, talking / evidence, lids / evidence)
 
 

@@ -1,5 +1,6 @@
 """From a message to a face that can be measured. What is wrong with a message is found here, before state changes."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,8 @@ MIN_EYE_PX: Final = CROP_PX / 16
 
 _EYES: Final = np.array([(159, 145), (158, 153), (33, 133), (386, 374), (385, 380), (362, 263)])
 """Of the right eye and of the left: two points of the upper lid and those across from them; the corners."""
+
+_LITTLE_ENDIAN: Final = np.dtype("<f4")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,17 +66,18 @@ def _face(frame: frame_pb2.Frame, key: str) -> Face:
         raise Poison("face frame without its time", stream=key)
     if len(frame.landmarks) != LANDMARKS * 8:
         raise Poison("landmarks of the wrong length", stream=key, index=index, size=len(frame.landmarks))
-    landmarks = np.frombuffer(frame.landmarks, "<f4").reshape(LANDMARKS, 2).copy()
-    if not np.isfinite(landmarks).all():
+    landmarks = np.frombuffer(bytearray(frame.landmarks), _LITTLE_ENDIAN).reshape(LANDMARKS, 2)
+    eyes_px, opening = _eyes(landmarks)
+    if not math.isfinite(eyes_px):
         raise Poison("landmarks that are not finite", stream=key, index=index)
-    picture = decode(frame.crop_jpeg)
+    jpeg, pose = frame.crop_jpeg, frame.pose
+    picture = decode(jpeg)
     if picture is None or frame.crop_px != CROP_PX:
         raise Poison("crop that is no picture of the agreed size", stream=key, index=index, crop_px=frame.crop_px)
-    mean, spread = cv2.meanStdDev(picture)
-    eyes = landmarks[LEFT_EYE_OUTER] - landmarks[RIGHT_EYE_OUTER]
-    flaw = "blank" if spread[0, 0] < MIN_CONTRAST else "geometry" if not eyes[0] > MIN_EYE_PX else None
-    turn = (frame.pose.yaw, frame.pose.pitch, frame.pose.roll)
-    return Face(index, time_us, frame.crop_jpeg, picture, landmarks, _opening(landmarks), float(mean[0, 0]), turn, flaw)
+    brightness, contrast = _light(picture)
+    flaw = "blank" if contrast < MIN_CONTRAST else "geometry" if not eyes_px > MIN_EYE_PX else None
+    turn = (pose.yaw, pose.pitch, pose.roll)
+    return Face(index, time_us, jpeg, picture, landmarks, opening, brightness, turn, flaw)
 
 
 def decode(jpeg: bytes) -> NDArray[np.uint8] | None:
@@ -94,13 +98,28 @@ def decoded(jpeg: bytes) -> NDArray[np.uint8]:
     return picture
 
 
-@compiled("UniTuple(f8, 2)(f4[:,::1])")
-def _opening(landmarks: NDArray[np.float32]) -> tuple[float, float]:
-    """Of both eyes, right and left: the eye aspect ratio of Soukupova & Cech, "Real-time eye blink detection using
-    facial landmarks", 2016."""
+@compiled("UniTuple(f8, 2)(u1[:,::1])")
+def _light(picture: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean and standard deviation, grey levels."""
+    total = squares = np.int32(0)
+    for level in picture.ravel():
+        total += np.int32(level)
+        squares += np.int32(level) * np.int32(level)
+    mean = total / picture.size
+    return mean, np.sqrt(max(squares / picture.size - mean * mean, 0.0))
+
+
+@compiled("Tuple((f8, UniTuple(f8, 2)))(f4[:,::1])")
+def _eyes(landmarks: NDArray[np.float32]) -> tuple[float, tuple[float, float]]:
+    """How far apart the outer corners are, pixels to the right, not finite when any landmark is not; and the opening of
+    both, right and left: the eye aspect ratio of Soukupova & Cech, "Real-time eye blink detection using facial
+    landmarks", 2016."""
+    if not np.isfinite(landmarks).all():
+        return np.nan, (np.nan, np.nan)
     across = np.empty(len(_EYES))
     for k in range(len(_EYES)):
         one, other = landmarks[_EYES[k, 0]], landmarks[_EYES[k, 1]]
         across[k] = np.hypot(one[0] - other[0], one[1] - other[1])
     right, left = across[:3], across[3:]
-    return (right[0] + right[1]) / 2 / max(right[2], 1.0), (left[0] + left[1]) / 2 / max(left[2], 1.0)
+    opening = (right[0] + right[1]) / 2 / max(right[2], 1.0), (left[0] + left[1]) / 2 / max(left[2], 1.0)
+    return landmarks[LEFT_EYE_OUTER, 0] - landmarks[RIGHT_EYE_OUTER, 0], opening

@@ -1,7 +1,6 @@
 """The last seconds of one stream: one row a frame, in numpy columns, the oldest let go as time passes."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +36,7 @@ Table = NDArray[Any]
 """Structured array of ROW, a view."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """What is kept of a frame beside its row, to measure it again.
 
     thumb: [256] uint8, a thumbnail that typical frames are told by.

@@ -10,8 +10,7 @@ by how far the two are apart on these: a movement that straddles the change stay
 on more than `record_s` of the stream before it.
 """
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,7 +22,7 @@ from services.motion.flow import Image
 from services.motion.light import Lit, evenly_lit
 from services.motion.rois import REGIONS, ROI_INDEX, ROIS
 from services.motion.templates import FLAT
-from services.spotter.blink import LID_WEIGHTS, LIDS, take_out_blink
+from services.spotter.blink import LIDS, place_lids, take_out_blink
 from services.spotter.calm import BASELINE_ROWS, calm, calmed
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import middle
@@ -43,6 +42,7 @@ _EDGES_US: Final = {
     before: (np.array([*before, *NOW, *AFTER]) * SECOND).astype(np.int64) for before in (BEFORE, JUST_BEFORE)
 }
 
+_AHEAD_US: Final = int(C.ahead_s * SECOND)
 _NOVELTY: Final = np.float32(C.novelty)
 _TEMPLATES: Final = FLAT.astype(np.float32)
 
@@ -112,8 +112,7 @@ Carried = tuple[NDArray[np.float32], NDArray[np.float32]]
 """How far positions, [R, 2], and shifts, [2], move when the reference changes."""
 
 
-@dataclass(frozen=True, eq=False)
-class Sight:
+class Sight(NamedTuple):
     """What was measured on one frame. row: of ROW, as far as it is known at once; kept: to measure it again; carried:
     when the reference changed just before it, how far those of earlier rows move with that."""
 
@@ -159,8 +158,8 @@ class Signal:
             self._next.follow(lit, moved)
         row = np.zeros((), ROW)
         row["time_us"], row["index"] = face.time_us, face.index
+        place_lids(moved.rois, face.landmarks)
         row["position"], row["misfit"] = moved.rois, moved.misfit
-        row["position"][LIDS] = LID_WEIGHTS @ face.landmarks
         row["opening"], row["turn"] = face.opening, face.turn
         row["brightness"], row["shift"] = face.brightness, moved.head[2:4]
         thumb = face.picture[4::8, 4::8].ravel()
@@ -183,8 +182,7 @@ class Signal:
 
     def _settle(self, after_us: int, until_us: int) -> None:
         """Novelty of the rows for which those two times have just come into sight."""
-        table, ahead = self._rows.table, int(C.ahead_s * SECOND)
-        new = self._rows.since(after_us - ahead, until_us - ahead)
+        table, new = self._rows.table, self._rows.since(after_us - _AHEAD_US, until_us - _AHEAD_US)
         position, misfit, shut = table["position"], table["misfit"], table["shut"]
         _settle(self._rows.times, position, misfit, shut, _EDGES_US[BEFORE], new.start, new.stop, table["novelty"])
 
@@ -192,7 +190,7 @@ class Signal:
         """The stream is over: novelty of the last rows, from what there is."""
         if len(self._rows):
             newest = int(self._rows.times[-1])
-            self._settle(newest, newest + int(C.ahead_s * SECOND))
+            self._settle(newest, newest + _AHEAD_US)
 
     def _change_reference(self, face: Face) -> Carried | None:
         """Chooses a new one at a grid line, and `overlap_s` later changes to it; then returns what that moves."""
