@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.compiled import compiled
-from services.motion.middle import middle
 from services.motion.templates import FLAT, explained
 from services.spotter.calm import calm, calmed, counted
 from services.spotter.constants import CONSTANTS as C
@@ -121,11 +120,11 @@ def _candidates(rows: Rows, row: int) -> list[Candidate]:
 
 @compiled("b1(i8[::1], f4[:], i8)")
 def _stands_out(times: NDArray[np.int64], novelty: NDArray[np.float32], row: int) -> bool:
-    """Whether it is more than the usual, by the factor that is asked of a brief one: a detector whose rate of false
-    alarms stays as it is (Rohling, "Radar CFAR thresholding in clutter and multiple target situations", IEEE Trans.
-    Aerospace and Electronic Systems 19(4), 1983)."""
+    """Whether it is more than the usual, by the factor that is asked of a brief one. The usual is an order statistic,
+    so that other expressions nearby do not raise it (Rohling, "Radar CFAR thresholding in clutter and multiple target
+    situations", IEEE Trans. Aerospace and Electronic Systems 19(4), 1983)."""
     before = novelty[until(times, times[row] - _USUAL_US) : until(times, times[row] - _RISING_US)]
-    return len(before) == 0 or novelty[row] >= _STANDS_OUT * middle(before.astype(np.float64))
+    return len(before) == 0 or novelty[row] >= _STANDS_OUT * np.sort(before)[len(before) // 3]
 
 
 def _brief(rows: Rows, time_us: int, before_s: Span, weight: NDArray[np.float32]) -> Candidate:

@@ -54,10 +54,10 @@ class Constants:
     """No ROI counts for more, however far it moves."""
     novelty: float = 0.0045
     """A candidate moves the face by this much along some action unit."""
-    stands_out: float = 1.7
+    stands_out: float = 1.6
     """A brief one is newer by this factor …"""
-    usual_s: float = 1.5
-    """… than was usual in this long before it, …"""
+    usual_s: float = 2.0
+    """… than the calmest third of this long before it, …"""
     rising_s: float = 0.3
     """… its own rise left out."""
     saturation: float = 0.12
@@ -154,8 +154,9 @@ class Constants:
 
     @property
     def judgement_s(self) -> float:
-        """What a judgement rests on: another candidate on the rise of its own may take its place."""
-        return self.wait_s + 2 * self.rise_s + self.dominance_s
+        """What a judgement rests on: another candidate on the rise of a long one may take its place; a brief one is
+        compared with what was usual, and that rests on a rise before it."""
+        return max(self.wait_s + 2 * self.rise_s + self.dominance_s, self.delay_s + self.usual_s + self.rise_s)
 
     def __post_init__(self) -> None:
         rests_on_s = self.record_s + max(self.rows_s, self.judgement_s)
