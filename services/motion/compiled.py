@@ -11,9 +11,8 @@ from hashlib import sha256
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, TypeVar, cast
 
-import numba
 import numpy as np
-from numba import njit
+from numba import config, njit
 from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator, UserWideCacheLocator
 from numba.core.dispatcher import Dispatcher
 
@@ -92,6 +91,6 @@ class Users(_Stamped, UserWideCacheLocator):
     """In the user's cache."""
 
 
-numba.config.CACHE_LOCATOR_CLASSES = ",".join(  # type: ignore[attr-defined]
-    f"{__name__}.{place.__name__}" for place in (Given, Beside, Users)
-)
+# Where Numba looks, in this order.
+_PLACES: Final = ",".join(f"{__name__}.{place.__name__}" for place in (Given, Beside, Users))
+config.CACHE_LOCATOR_CLASSES = _PLACES  # type: ignore[attr-defined]

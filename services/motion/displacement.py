@@ -162,8 +162,8 @@ class Anchors:
         self._design = design((self.points.astype(np.float64) - EYE_CENTRE) / EYE_DISTANCE_PX)
 
     def displacement(self, moved: NDArray[np.float32], misfit: NDArray[np.float32]) -> Displacement:
-        """moved: [N, 2] float32, motion of the points, pixels; misfit: [R], see `Displacement`."""
-        return Displacement(*_parted(self._design, moved), misfit)
+        """moved: [N, 2] float32, motion of the points, pixels; misfit: [N], see `Skin.find`."""
+        return Displacement(*_parted(self._design, moved), misfit[: len(ROIS)])
 
 
 @compiled("f4[:,::1](f4[:,::1], f4[::1])")
@@ -188,15 +188,14 @@ class Tracker(Anchors):
 
     def __call__(self, picture: Lit) -> Displacement:
         """Found from where the points began, first on a scale of two pixels."""
-        moved, misfit = self._from_afar(picture)
-        return self.displacement(moved, misfit[: len(ROIS)])
+        return self.displacement(*self._from_afar(picture))
 
     def follow(self, picture: Lit) -> Displacement:
         """Found from where the points were in the picture followed before, so that a long way is gone in short steps;
         what was lost there begins where it began."""
         moved, misfit = self._from_afar(picture) if self._last is None else self._near.find(picture, self._last)
         self._last = _kept(moved, misfit)
-        return self.displacement(moved, misfit[: len(ROIS)])
+        return self.displacement(moved, misfit)
 
     def _from_afar(self, picture: Lit) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         return self._near.find(picture, self._far.find(half(picture))[0] * np.float32(2))
@@ -216,4 +215,4 @@ class Sampler(Anchors):
     def __call__(self, field: Field) -> Displacement:
         """field: [CROP_PX, CROP_PX, 2] pixels, motion from this sampler's crop to another."""
         moved = field.reshape(-1, 2).take(self._pixels, axis=0).mean(axis=1)
-        return self.displacement(moved, np.zeros(len(ROIS), np.float32))
+        return self.displacement(moved, np.zeros(len(moved), np.float32))

@@ -69,6 +69,10 @@ class Candidate:
         """Whether the newest row is. times, position: of the rows."""
         return _is_back(times, position, self.apex_us, self.lead, self.direction)
 
+    def strays(self, seconds: float) -> float:
+        """How far neutral moves in so long, as a share of the movement."""
+        return _drifted(self.lead, self.drift, self.direction) * seconds
+
     def lasts_s(self, rows: Rows) -> float:
         """From foot to foot, as far as is known, seconds."""
         window = rows.since(self.apex_us - int(C.rise_s * SECOND))
@@ -106,13 +110,13 @@ def _candidates(rows: Rows, row: int) -> list[Candidate]:
     time_us, position = int(rows.times[row]), rows.table["position"][row]
     weight = calm(rows.times, rows.table["position"], rows.table["misfit"], row)
     brief = _brief(rows, time_us, BEFORE, weight)
-    strays = _strays(brief.lead, brief.drift, brief.direction)
-    if strays >= C.returns:
+    returns = brief.strays(_APART_S) < C.returns
+    if not returns:
         crowded = _brief(rows, time_us, JUST_BEFORE, weight)
-        less = _strays(crowded.lead, crowded.drift, crowded.direction)
-        brief, strays = (crowded, less) if less < C.returns else (brief, strays)
+        returns = crowded.strays(_APART_S) < C.returns
+        brief = crowded if returns else brief
     found = [brief] if _stands_out(rows.times, rows.table["novelty"], row) else []
-    if strays >= C.returns or brief.lasts_s(rows) > C.micro_s:
+    if not returns or brief.lasts_s(rows) > C.micro_s:
         away = position - baseline(rows, time_us)
         found.append(Candidate(time_us, False, False, away, np.zeros_like(away), _direction(away, weight)))
     return found
@@ -134,9 +138,9 @@ def _brief(rows: Rows, time_us: int, before_s: Span, weight: NDArray[np.float32]
 
 
 @compiled("f8(f4[:,::1], f4[:,::1], f4[:,::1])")
-def _strays(lead: NDArray[np.float32], drift: NDArray[np.float32], direction: NDArray[np.float32]) -> float:
-    """How far neutral moves from before to after, as a share of the movement; all as in `Candidate`."""
-    return float(abs((drift * direction).sum()) * _APART_S / max((lead * direction).sum(), 1e-9))
+def _drifted(lead: NDArray[np.float32], drift: NDArray[np.float32], direction: NDArray[np.float32]) -> float:
+    """How far neutral moves in a second, as a share of the movement; all as in `Candidate`."""
+    return float(abs((drift * direction).sum()) / max((lead * direction).sum(), 1e-9))
 
 
 @compiled("f4[:,::1](f4[:,::1], f4[:,::1])")

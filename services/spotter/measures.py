@@ -153,7 +153,7 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
         alone=alone,
         restless=restless,
         foot=foot,
-        drift=_drift(candidate),
+        drift=candidate.strays(2 * C.ahead_s),
         crowded=float(candidate.crowded),
         noise=usual_noise,
         mouth=mouth,
@@ -181,11 +181,6 @@ def measure(rows: Rows, candidate: Candidate) -> Seen | Literal["noise", "gap", 
         blinked=blinked,
         measures=measures,
     )
-
-
-def _drift(candidate: Candidate) -> float:
-    moved = float(np.vdot(candidate.drift, candidate.direction))
-    return abs(moved) * 2 * C.ahead_s / max(float(np.vdot(candidate.lead, candidate.direction)), 1e-9)
 
 
 @compiled("f8(f8[::1], f8, f8)")

@@ -74,10 +74,10 @@ def _face(frame: frame_pb2.Frame, key: str) -> Face:
     picture = decode(jpeg)
     if picture is None or frame.crop_px != CROP_PX:
         raise Poison("crop that is no picture of the agreed size", stream=key, index=index, crop_px=frame.crop_px)
-    brightness, contrast = _light(picture)
-    flaw = "blank" if contrast < MIN_CONTRAST else "geometry" if not eyes_px > MIN_EYE_PX else None
+    mean, spread = cv2.meanStdDev(picture)
+    flaw = "blank" if spread[0, 0] < MIN_CONTRAST else "geometry" if not eyes_px > MIN_EYE_PX else None
     turn = (pose.yaw, pose.pitch, pose.roll)
-    return Face(index, time_us, jpeg, picture, landmarks, opening, brightness, turn, flaw)
+    return Face(index, time_us, jpeg, picture, landmarks, opening, float(mean[0, 0]), turn, flaw)
 
 
 def decode(jpeg: bytes) -> NDArray[np.uint8] | None:
@@ -96,17 +96,6 @@ def decoded(jpeg: bytes) -> NDArray[np.uint8]:
     picture = decode(jpeg)
     assert picture is not None, "was read before"
     return picture
-
-
-@compiled("UniTuple(f8, 2)(u1[:,::1])")
-def _light(picture: NDArray[np.uint8]) -> tuple[float, float]:
-    """Mean and standard deviation, grey levels."""
-    total = squares = np.int32(0)
-    for level in picture.ravel():
-        total += np.int32(level)
-        squares += np.int32(level) * np.int32(level)
-    mean = total / picture.size
-    return mean, np.sqrt(max(squares / picture.size - mean * mean, 0.0))
 
 
 @compiled("Tuple((f8, UniTuple(f8, 2)))(f4[:,::1])")

@@ -87,11 +87,9 @@ class Rows:
     def append(self, row: Any, kept: Kept) -> None:
         """Takes a row and lets old ones go."""
         time_us = int(row["time_us"])
-        gone, oldest_us = self._start, time_us - self._keep_us
-        while gone < self._stop and self._times[gone] <= oldest_us:
-            gone += 1
-        del self.kept[: gone - self._start]
-        self._start = gone
+        gone = self.since(time_us - self._keep_us).start
+        self._start += gone
+        del self.kept[:gone]
         if self._stop == len(self._buffer):
             self._make_room()
         self._times[self._stop] = time_us

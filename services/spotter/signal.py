@@ -62,7 +62,7 @@ def _mean(
     mean, count = np.zeros(position.shape[1:], np.float32), 0
     for row in range(np.searchsorted(times, after_us), np.searchsorted(times, until_us)):
         if shut[row] != SHUT:
-            for roi in range(len(mean)):
+            for roi in range(len(mean)):  # adding all at once takes twice as long
                 for axis in range(2):
                     mean[roi, axis] += position[row, roi, axis]
             count += 1
