@@ -16,6 +16,7 @@ from microex.v1 import frame_pb2, window_pb2
 from services.lab.metrics import Span
 from services.lab.synth import direct
 from services.lab.synth.canvas import rotation
+from services.lab.synth.course import Kind
 from services.lab.synth.scene import VISIBLE_PX, Expression, reach
 from services.lab.synth.styles import Style, fields
 from services.lab.synth.videos import draw_next
@@ -68,10 +69,10 @@ class Replay(Detector):
 
 @dataclass(frozen=True)
 class Planted:
-    """sights: with the expressions; micros: seconds from the first frame, of those that last up to half a second."""
+    """sights: with the expressions; spans: of each kind, seconds from the first frame."""
 
     sights: list[Sight]
-    micros: list[Span]
+    spans: dict[Kind, list[Span]]
 
 
 def plant(
@@ -87,7 +88,8 @@ def plant(
     first frame). eye_distance_px: of the recording's pictures: what cannot be seen in these is not labelled."""
     times = np.array([int(sight.row["time_us"]) for sight in sights]) / 1e6
     times -= times[0]
-    moved, micros = np.zeros((len(times), len(ROIS), 2)), list[Span]()
+    moved = np.zeros((len(times), len(ROIS), 2))
+    spans: dict[Kind, list[Span]] = {"micro": [], "macro": []}
     followed, at = rng.uniform(*FOLLOWED), float(rng.uniform(1, 2.5))
     while True:
         expression = draw_next(rng, at, intensity, MACRO_SHARE)
@@ -100,10 +102,11 @@ def plant(
         motion = _motion(rng, expression, times, style, person)
         moved += followed * motion
         size = reach(expression.at(times), fields(style, person)) * eye_distance_px
-        if expression.kind == "micro" and len(seen := np.flatnonzero(size > VISIBLE_PX)):
-            micros.append(Span(float(times[seen[0]]), float(times[seen[-1]] + times[1] - times[0])))
+        if len(seen := np.flatnonzero(size > VISIBLE_PX)):
+            span = Span(float(times[seen[0]]), float(times[seen[-1]] + times[1] - times[0]))
+            spans[expression.kind].append(span)
         at = end + float(rng.uniform(*GAP_S))
-    return Planted([_moved(sight, by) for sight, by in zip(sights, moved, strict=True)], micros)
+    return Planted([_moved(sight, by) for sight, by in zip(sights, moved, strict=True)], spans)
 
 
 def _motion(rng: np.random.Generator, expression: Expression, times: Array, style: Style, person: int) -> Array:

@@ -1,17 +1,17 @@
-"""Fits the trees by which the spotter judges brief candidates, on labelled videos, and writes them.
+"""Fits the trees by which the spotter judges candidates, on labelled videos, and writes them.
 
     python -m services.lab.spotter_weights VIDEOS --out services/spotter/trees.npz
 
 VIDEOS: a folder of videos with labels beside them, of training identities and motion style only. Each is followed once
 and then judged many times, with other expressions planted into it (`replant.py`). Where onset and offset are is learned
-on candidates whose apex lies in a labelled micro-expression; a candidate is an expression when the interval placed
-around it matches that one (IoU >= 0.5).
+on brief candidates whose apex lies in a labelled micro-expression. A brief candidate is an expression when the interval
+placed around it matches that one (IoU >= 0.5); one that lasts, when its own matches a macro-expression.
 """
 
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,10 +30,11 @@ from services.ingest.core import Ingest
 from services.lab.metrics import IOU, Span
 from services.lab.recordings import Recording, frames_of, labelled
 from services.lab.replant import Replay, plant
+from services.lab.synth.course import Kind
 from services.lab.synth.muscles import PEOPLE
 from services.lab.synth.styles import Style
 from services.motion.rois import ROIS, mirrored
-from services.spotter.likelihood import FOR, FREE, NAMES, row_of
+from services.spotter.likelihood import FOR, FREE, LASTING, LASTING_FREE, NAMES, row_of
 
 Floats = NDArray[np.float64]
 
@@ -47,6 +48,8 @@ EXPRESSION: Final = {
     "max_features": 0.3, "early_stopping": False, "random_state": 0,
 }  # fmt: skip
 """As scikit-learn's HistGradientBoostingClassifier takes them; fixed in advance."""
+HELD: Final = EXPRESSION | {"max_iter": 120, "max_leaf_nodes": 6}
+"""Of those that last, which are fewer."""
 FLANK: Final = {
     "loss": "absolute_error", "max_iter": 150, "learning_rate": 0.08, "max_leaf_nodes": 12, "min_samples_leaf": 40,
     "l2_regularization": 5.0, "early_stopping": False, "random_state": 0,
@@ -58,47 +61,64 @@ FOLDS: Final = 5
 
 @dataclass(frozen=True)
 class Candidates:
-    """names: [F] of the features; rows: [N, F]; flanks: [N, 2] seconds from onset to apex and from there to offset, of
-    the micro-expression that the apex lies in, NaN where there is none; frame_s: [N] a frame lasts; video: [N]."""
+    """names: [F] of the features. Brief ones: rows: [N, F]; flanks: [N, 2] seconds from onset to apex and from there to
+    offset, of the micro-expression that the apex lies in, NaN where there is none; frame_s: [N] a frame lasts; video:
+    [N]. Those that last: lasting: [M, LASTING] features; held: [M] whether it is a macro-expression, placed right."""
 
     names: tuple[str, ...]
     rows: Floats
     flanks: Floats
     frame_s: Floats
     video: NDArray[np.intp]
+    lasting: Floats
+    held: NDArray[np.bool_]
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:
     """As one."""
-    each = [[getattr(part, name) for part in parts] for name in ("rows", "flanks", "frame_s", "video")]
+    each = [[getattr(part, name) for part in parts] for name in [field.name for field in fields(Candidates)][1:]]
     return Candidates(parts[0].names, *map(np.concatenate, each))
 
 
-def candidates(recording: Recording, rounds: int, number: int) -> Candidates | None:
-    """Of a recording, as it is and with expressions planted; None when there are none. number: of the video."""
+def candidates(recording: Recording, rounds: int, number: int) -> Candidates:
+    """Of a recording, as it is and with expressions planted. number: of the video."""
     messages = list(_messages(recording))
     sights = Replay(whole=True).see(messages)
     eye_distance_px = float(np.median([m.frame.quality.eye_distance_px for m in messages if m.HasField("frame")]))
     shown = [truth.span for truth in recording.truths]
-    micros = [truth.span for truth in recording.truths if truth.kind == "micro"]
-    start_us, rows, flanks, frames_s = int(sights[0].row["time_us"]), list[Floats](), [], []
+    micros, macros = ([each.span for each in recording.truths if each.kind == kind] for kind in ("micro", "macro"))
+    start_us, rows, flanks, frames_s = int(sights[0].row["time_us"]), list[Floats](), list[tuple[float, float]](), []
+    lasting, held = list[Floats](), list[bool]()
+    nothing: dict[Kind, list[Span]] = {"micro": [], "macro": []}
     for turn in range(rounds):
-        now, also = sights, list[Span]()
+        now, also = sights, nothing
         if turn:
             rng = np.random.default_rng([number, turn])
             person = int(rng.integers(PEOPLE + 1))
             planted = plant(rng, sights, shown, STYLE, person, INTENSITY, eye_distance_px)
-            now, also = planted.sights, planted.micros
+            now, also = planted.sights, planted.spans
         for verdict in Replay(whole=True).watch(now):
-            if verdict.likelihood is not None and verdict.seen is not None:
-                seen = verdict.seen
-                frames_s.append(float(np.median(np.diff(seen.times))))
-                apex_s = (verdict.apex_us - start_us) / 1e6 + float(seen.times[seen.apex])
+            if verdict.likelihood is None or verdict.seen is None:
+                continue
+            seen, at_s = verdict.seen, (verdict.apex_us - start_us) / 1e6
+            frame_s = float(np.median(np.diff(seen.times)))
+            if verdict.brief:
                 rows.append(row_of(seen)[0])
-                flanks.append(flanks_of(apex_s, frames_s[-1], [*micros, *also]))
-    if not rows:
-        return None
-    return Candidates(NAMES, np.array(rows), np.array(flanks), np.array(frames_s), np.full(len(rows), number))
+                flanks.append(flanks_of(at_s + float(seen.times[seen.apex]), frame_s, [*micros, *also["micro"]]))
+                frames_s.append(frame_s)
+            else:
+                span = Span(at_s + seen.onset_s + frame_s / 2, at_s + seen.offset_s + frame_s / 2)
+                lasting.append(row_of(seen)[0])
+                held.append(any(span.iou(macro) >= IOU for macro in [*macros, *also["macro"]]))
+    return Candidates(
+        NAMES,
+        np.array(rows).reshape(-1, len(NAMES)),
+        np.array(flanks).reshape(-1, 2),
+        np.array(frames_s),
+        np.full(len(rows), number),
+        np.array(lasting).reshape(-1, LASTING),
+        np.array(held, bool),
+    )
 
 
 def _messages(recording: Recording) -> Iterator[frame_pb2.FaceFrame]:
@@ -143,17 +163,29 @@ def fit(found: Candidates, answer: NDArray[np.bool_]) -> dict[str, NDArray[Any]]
 
     That an expression is likely rises with measures that speak for one and falls with the others; curve and pattern are
     free. Each candidate is shown mirrored too, which only the pattern tells."""
-    signs = [0 if name.startswith(FREE) else 1 if name in FOR else -1 for name in found.names]
-    model = HistGradientBoostingClassifier(monotonic_cst=signs, **EXPRESSION)
+    rows, answers = np.concatenate([found.rows, _mirror(found)]), np.concatenate([answer, answer])
+    arrays = {"names": np.array(found.names)}
+    arrays |= _expression("brief", rows, answers, _signs(found.names, FREE), EXPRESSION)
+    arrays |= _expression("lasting", found.lasting, found.held, _signs(found.names[:LASTING], LASTING_FREE), HELD)
     known = ~np.isnan(found.flanks[:, 0])
-    model.fit(np.concatenate([found.rows, _mirror(found)]), np.concatenate([answer, answer]))
-    arrays = {"names": np.array(found.names), "typical": np.median(found.rows[answer], axis=0)}
-    arrays |= _forest("expression", model, np.arange(len(found.names)))
     told_by = _told_by(found.names)
     for name, seconds in zip(("rise", "fall"), found.flanks[known].T, strict=True):
         flank = HistGradientBoostingRegressor(**FLANK).fit(found.rows[known][:, told_by], seconds)
         arrays |= _forest(name, flank, told_by)
     return arrays
+
+
+def _signs(names: Sequence[str], free: tuple[str, ...]) -> list[int]:
+    """Which way each feature speaks."""
+    return [0 if name.startswith(free) else 1 if name in FOR else -1 for name in names]
+
+
+def _expression(
+    name: str, rows: Floats, answer: NDArray[np.bool_], signs: list[int], how: dict[str, Any]
+) -> dict[str, NDArray[Any]]:
+    """What tells expressions, of rows [N, F], and what a usual one is."""
+    model = HistGradientBoostingClassifier(monotonic_cst=signs, **how).fit(rows, answer)
+    return {f"{name} typical": np.median(rows[answer], axis=0), **_forest(name, model, np.arange(len(signs)))}
 
 
 def _told_by(names: Sequence[str]) -> NDArray[np.intp]:
@@ -202,13 +234,17 @@ def _write(out: Path, arrays: dict[str, NDArray[Any]]) -> None:
 def main(videos: Path, out: Path, rounds: int, workers: int) -> None:
     recordings = labelled(videos)
     jobs = (delayed(candidates)(recording, rounds, number) for number, recording in enumerate(recordings))
-    found = [one for one in Parallel(workers)(jobs) if one is not None]
-    if sum(bool((~np.isnan(one.flanks)).any()) for one in found) < 2:
-        raise Fatal("fewer than two of these videos show expressions that were looked at", videos=len(recordings))
+    found = list(Parallel(workers)(jobs))
+    if sum(bool((~np.isnan(one.flanks)).any()) for one in found) < 2 or not any(one.held.any() for one in found):
+        raise Fatal(
+            "fewer than two of these videos show micro-expressions that were looked at, or none shows another",
+            videos=len(recordings),
+        )
     together = joined(found)
     answer = right(together)
     _write(out, fit(together, answer))
-    click.echo(f"{answer.sum()} of {len(answer)} candidates are expressions, placed right: {out}")
+    for what, each in (("brief", answer), ("lasting", together.held)):
+        click.echo(f"{each.sum()} of {len(each)} {what} candidates are expressions, placed right: {out}")
 
 
 if __name__ == "__main__":

@@ -209,10 +209,20 @@ class Sampler(Anchors):
         super().__init__(landmarks)
         steps = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5) * SAMPLE_SIDE * EYE_DISTANCE_PX
         grid = np.rint(self.points[:, None, None, :] + np.stack(np.meshgrid(steps, steps), -1)).clip(0, CROP_PX - 1)
-        x, y = grid[..., 0].astype(np.intp), grid[..., 1].astype(np.intp)
+        x, y = grid[..., 0].astype(np.int64), grid[..., 1].astype(np.int64)
         self._pixels = (y * CROP_PX + x).reshape(len(self.points), -1)  # [N, SAMPLES^2]
 
     def __call__(self, field: Field) -> Displacement:
         """field: [CROP_PX, CROP_PX, 2] pixels, motion from this sampler's crop to another."""
-        moved = field.reshape(-1, 2).take(self._pixels, axis=0).mean(axis=1)
-        return self.displacement(moved, np.zeros(len(moved), np.float32))
+        return self.displacement(_means(field, self._pixels), np.zeros(len(self.points), np.float32))
+
+
+@compiled("f4[:,::1](f4[:,:,::1], i8[:,::1])")
+def _means(field: Field, pixels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """[N, 2]: of the field, [H, W, 2], in N squares; pixels: [N, SAMPLES^2] positions row after row."""
+    means, flat, share = np.zeros((len(pixels), 2), np.float32), field.reshape(-1, 2), np.float32(1 / pixels.shape[1])
+    for n in range(len(pixels)):
+        for pixel in pixels[n]:
+            for axis in range(2):
+                means[n, axis] += share * flat[pixel, axis]
+    return means

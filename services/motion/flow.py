@@ -84,7 +84,7 @@ class _Lattice:
         """[rows, columns, 2]: how far each moved; begun: how far it may have, and did where it is not followed."""
         moved = begun.copy()
         each = moved.reshape(-1, 2)
-        each[self._followed], _ = self._skin.find(picture, each.take(self._followed, 0), STEPS, NEAR)
+        each[self._followed], _ = self._skin.find(picture, each.take(self._followed, 0), STEPS, NEAR, last_look=False)
         return _together(moved, np.asarray(cv2.medianBlur(moved, 3), np.float32))
 
 

@@ -46,15 +46,24 @@ class Skin:
         self._window = window
 
     def find(
-        self, picture: Pixels, begun: Points | None = None, steps: int = STEPS, near: float = NEAR
+        self,
+        picture: Pixels,
+        begun: Points | None = None,
+        steps: int = STEPS,
+        near: float = NEAR,
+        last_look: bool = True,
     ) -> tuple[Points, NDArray[np.float32]]:
         """How far the points have moved in another picture, [N, 2], and how badly their skin fits there, [N]: mean
         difference of brightness. A point whose skin leaves the picture moves as it may have, with 0.
 
-        begun: [N, 2] how far they may have, none: not at all; steps, near: see STEPS and NEAR.
+        begun: [N, 2] how far they may have, none: not at all; steps, near: see STEPS and NEAR; last_look: whether to
+        look once more after the last step, without which misfits are those before it.
         """
         moved = np.zeros(self._corners.shape, np.float32) if begun is None else begun.copy()
-        return moved, _search(picture, self._corners, self._skin, self._inverse, moved, self._window, steps, near)
+        looks = steps + last_look
+        return moved, _search(
+            picture, self._corners, self._skin, self._inverse, moved, self._window, steps, looks, near
+        )
 
 
 def half(picture: Pixels) -> Pixels:
@@ -133,7 +142,7 @@ def _cut(
     return skin, inverse
 
 
-@compiled("f4[::1](f4[:,::1], i8[:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], i8, i8, f4)")
+@compiled("f4[::1](f4[:,::1], i8[:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], i8, i8, i8, f4)")
 def _search(
     picture: Pixels,
     corners: NDArray[np.int64],
@@ -142,6 +151,7 @@ def _search(
     moved: Points,
     window: int,
     steps: int,
+    looks: int,
     near: float,
 ) -> NDArray[np.float32]:
     """Turns `moved`, [N, 2], from how far points may have moved to how far they have; returns [N] misfits."""
@@ -152,7 +162,7 @@ def _search(
     beside, below, across = patch[1:], patch[row:], patch[row + 1 :]
     for n in range(len(moved)):
         lifted = (-1, -1)
-        for step in range(steps + 1):
+        for step in range(looks):
             right, low = np.floor(moved[n, 0]), np.floor(moved[n, 1])
             left, top = corners[n, 0] + int(right), corners[n, 1] + int(low)
             if not _inside(left, top, width, height, window):

@@ -19,10 +19,14 @@ def cut_patches(field: Field, centres: NDArray[np.float32], eye_distance: float)
     field: [H, W, 2] pixels, head motion removed; centres: [R, 2] pixels; eye_distance: pixels.
     Returns [R, 3, P, P] float16 as in `MotionTensor.data`. Samples outside the field repeat its border.
     """
+    return _stored(_cut(field, centres, eye_distance))
+
+
+def _cut(field: Field, centres: NDArray[np.float32], eye_distance: float) -> NDArray[np.float32]:
     side = PATCH_SIDE * eye_distance
     patches = _sampled(np.ascontiguousarray(field), strain(field), centres, side, side)
     patches[:, :2] /= eye_distance
-    return _stored(patches)
+    return patches
 
 
 _READ_PX: Final = PATCH_SIDE / 2 * EYE_DISTANCE_PX + 1
@@ -44,10 +48,10 @@ class FaceMotion:
         `MotionTensor.data`, both less the motion of the head; 0 in patches of ROIs that are not seen."""
         field = self._flow(end)
         moved = self._sampler(field)
-        patches = cut_patches(remove_head_motion(field, moved.similarity()), self._centres, EYE_DISTANCE_PX)
-        patches[:, :2] -= moved.turn()[:, :, None, None].astype(np.float16)
+        patches = _cut(remove_head_motion(field, moved.similarity()), self._centres, EYE_DISTANCE_PX)
+        patches[:, :2] -= moved.turn()[:, :, None, None]
         patches[~self.seen] = 0
-        return moved, patches
+        return moved, _stored(patches)
 
 
 def sample_patches(

@@ -83,24 +83,17 @@ class Constants:
     wary_likely: float = 0.9
     """… or of this, where some of the skin was hidden or a mouth talks, …"""
     talks: float = 6.0
-    """… as one does that is so noisy, times the noise floor, …"""
+    """… as one does that is so noisy, times the noise floor."""
+    lasting_likely: float = 0.4
+    """What does not come back at once is one of this likelihood: it is rarer, and mistaken for less."""
     likeness: float = 0.5
-    """… when action units explain this share (a cosine) of what is more than noise: generated videos, which likelihoods
-    rest on, know fewer ways to move a face than people do."""
+    """Action units explain this share (a cosine) of what is more than noise: generated videos, which likelihoods rest
+    on, know fewer ways to move a face than people do."""
     noisiest: float = 5.0
     """A face that is noisier all over, times the noise floor, shows no brief expression that could be told: likelihoods
     were learned on calmer ones."""
     shared: float = 0.2
     """Of what overlaps an expression by more (intersection over union), only the first is published."""
-    long_score: float = 12.0
-    """What does not come back at once is one when action units explain a movement of this many standard deviations of
-    its channels' noise, …"""
-    long_likeness: float = 0.7
-    """… this share of what is more than noise, …"""
-    long_amplitude: float = 0.012
-    """… some ROI moves by this much, outer-eye distances, …"""
-    long_foot: float = 0.7
-    """… and no more than this share of it is left just outside of its feet, which are rough on one that is held."""
     alone_s: float = 0.6
     """Around an expression, this long before and after it, …"""
     alone: float = 0.4
@@ -129,7 +122,7 @@ class Constants:
     longest_gap_s: float = 0.15
     """Frames further apart than this leave a hole in which anything could have happened."""
     head_turn_deg: float = 8.0
-    """Turning the head by more between neutral and apex explains anything."""
+    """Turning the head by more meanwhile explains anything."""
     light: float = 0.06
     """Brightness that changed by more, as a share, can move anything."""
     jump: float = 0.04

@@ -151,8 +151,10 @@ class Detector:
         if peak.phase == "decayed":
             self._decayed.append(candidate)
             # Of a movement that is held, the first peak speaks for all.
-            others = (other.apex_us for other in self._decayed + self._open if other is not candidate)
-            if not any(start_us < other_us < candidate.apex_us for other_us in others):
+            if not any(
+                start_us < other.apex_us < candidate.apex_us and other.peak(self._rows)[0].phase != "part"
+                for other in self._decayed + self._open
+            ):
                 self._judge(candidate, message, step)
         elif peak.phase != "part":
             step.verdicts.append(Verdict(candidate.apex_us, False, "drift" if peak.phase == "drift" else "no_return"))

@@ -1,7 +1,7 @@
 """Whether a candidate is an expression, and if so, when it began, peaked and ended.
 
-A judgement is a pure function of the rows: nothing is remembered of earlier ones. What is soon over is judged by all
-its measures together (`likelihood.py`), what lasts by a few plain bounds.
+A judgement is a pure function of the rows: nothing is remembered of earlier ones. It rests on all measures together
+(`likelihood.py`).
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from services.spotter.candidate import Candidate
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.likelihood import feet, likelihood, row_of, spoke_against
 from services.spotter.matched import matched
-from services.spotter.measures import Measures, Seen, measure
+from services.spotter.measures import Seen, measure
 from services.spotter.reason import Reason
 from services.spotter.rows import SECOND, Rows
 from services.spotter.signal import REGION_MEAN
@@ -44,8 +44,8 @@ class Verdict:
     """On one candidate.
 
     apex_us: of the candidate. brief: soon back where it came from. reason: why it is no expression, None when it is.
-    likelihood: that it is one, for brief ones that could be measured. seen: its curve and measures, None where it was
-    not even measured. found: the expression, None with a reason.
+    likelihood: that it is one, None where a plain bound refused it. seen: its curve and measures, None where it was not
+    even measured. found: the expression, None with a reason.
     """
 
     apex_us: int
@@ -61,23 +61,23 @@ def judge(rows: Rows, candidate: Candidate) -> Verdict:
     seen = measure(rows, candidate)
     if not isinstance(seen, Seen):
         return Verdict(candidate.apex_us, candidate.brief, seen)
-    chance, reason = None, _brief_bounds(seen) if candidate.brief else _bounds(seen)
-    if candidate.brief and reason is None:
-        seen = _filtered(seen)
+    chance, reason = None, _bounds(seen, candidate.brief)
+    if reason is None:
+        seen = _filtered(seen) if candidate.brief else seen
         row = row_of(seen)
         chance = likelihood(row)
-        reason = _doubt(seen, row, chance)
-        seen = seen if reason else _between_feet(seen, row)
+        reason = _doubt(seen, row, chance, candidate.brief)
+        seen = _between_feet(seen, row) if candidate.brief and reason is None else seen
     found = reason or _placed(seen, candidate.brief)
     if isinstance(found, str):
         return Verdict(candidate.apex_us, candidate.brief, found, chance, seen)
     return Verdict(candidate.apex_us, candidate.brief, None, chance, seen, found)
 
 
-def _brief_bounds(seen: Seen) -> Reason | None:
-    """Of one that is soon over: what no likelihood makes up for."""
+def _bounds(seen: Seen, brief: bool) -> Reason | None:
+    """What no likelihood makes up for."""
     found = seen.measures
-    if found.noise > C.noisiest:
+    if brief and found.noise > C.noisiest:
         return _meanwhile(seen) or "noise"
     return _meanwhile(seen) or "shape" if found.likeness < C.likeness else None
 
@@ -88,10 +88,11 @@ def _filtered(seen: Seen) -> Seen:
     return replace(seen, matched=matched(seen.times, seen.moved, seen.apex, feet_s, seen.shut, seen.ignored))
 
 
-def _doubt(seen: Seen, row: Floats, chance: float) -> Reason | None:
-    """Likewise; row: its features, chance: its likelihood."""
+def _doubt(seen: Seen, row: Floats, chance: float, brief: bool) -> Reason | None:
+    """Of one that is not likely enough. row: its features, chance: its likelihood."""
     talks = seen.measures.mouth > C.talks
-    if chance >= (C.wary_likely if seen.hidden or talks else C.likely):
+    asked = C.wary_likely if seen.hidden or talks else C.likely
+    if chance >= (asked if brief else C.lasting_likely):
         return None
     return _meanwhile(seen) or ("speech" if talks and chance >= C.likely else spoke_against(row))
 
@@ -115,22 +116,6 @@ def _meanwhile(seen: Seen) -> Reason | None:
         "speech": found.talking > 0.5 and found.alone > C.alone_share,
     }
     return next((reason for reason, did in happened.items() if did), None)
-
-
-def _bounds(seen: Seen) -> Reason | None:
-    """Of one that lasts."""
-    found: Measures = seen.measures
-    if found.turn_deg > C.head_turn_deg:
-        return "head"
-    if found.score < C.long_score:
-        return _meanwhile(seen) or "noise"
-    if found.likeness < C.long_likeness:
-        return _meanwhile(seen) or "shape"
-    if found.amplitude < C.long_amplitude:
-        return "weak"
-    if found.alone > C.alone_share:
-        return "speech" if found.talking > 0.5 else "noise"
-    return "shape" if found.foot > C.long_foot else None
 
 
 def _placed(seen: Seen, brief: bool) -> Expression | Reason:

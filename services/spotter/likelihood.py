@@ -1,9 +1,9 @@
-"""How likely a brief candidate is an expression, by all that was measured on it, where its feet stand, and what spoke
-most against it.
+"""How likely a candidate is an expression, by all that was measured on it, and what spoke most against it.
 
-Boosted trees (`trees.py`) weigh every measure, the curve and the pattern of motion together. They may only rise with
-measures that speak for an expression and fall with the others, so that each can be explained. Others read the feet off
-the same measures and the curve. They were fitted on generated videos of training identities and motion style.
+Boosted trees (`trees.py`) weigh every measure of it together, and the curve and the pattern of motion of a brief one.
+They may only rise with measures that speak for an expression and fall with the others, so that each can be explained.
+Others read the feet of brief ones off the same measures and the curve. All were fitted on generated videos of training
+identities and motion style.
 """
 
 from dataclasses import fields
@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.motion.compiled import compiled, inlined
+from services.motion.compiled import compiled
 from services.motion.rois import ROIS
 from services.spotter.measures import Measures, Seen
 from services.spotter.reason import Reason
-from services.spotter.trees import TREES
+from services.spotter.trees import TREES, Expression
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +37,9 @@ HIGHEST_SCORE: Final = 33.0
 USUAL_S: Final = 0.38
 """How long a micro-expression lasts: what counts is how far from it."""
 FREE: Final = ("curve ", "pattern ", "rise_s", "fall_s")
-"""What begins so may speak either way."""
+"""What begins so may speak either way, …"""
+LASTING_FREE: Final = (*FREE, "talking", "lids")
+"""… of one that lasts, these too: a smile lies where speech does."""
 MISFIT: Final = (-1.0, 3.0)
 """Between these, misfit tells something."""
 CURVE_S: Final = np.arange(-20, 16) / 30
@@ -73,28 +75,31 @@ NAMES: Final = (
 )
 """[F] all that is weighed; names of the curve and of the pattern begin with these words."""
 
+LASTING: Final = len(fields(Measures))
+"""So many of them, the first ones, are weighed of a candidate that lasts."""
+
 
 def row_of(seen: Seen) -> Floats:
-    """[1, F]: all that is weighed of a brief candidate, in the order of NAMES."""
-    by = seen.matched
-    assert by is not None, "is brief"
-    found = seen.measures
+    """[1, F]: all that is weighed of a brief candidate, in the order of NAMES; [1, LASTING] of one that lasts."""
+    found, by = seen.measures, seen.matched
+    if by is None:
+        return _weighed(np.array([*vars(found).values()])).reshape(1, -1)
     lasts_s = abs(found.rise_s + found.fall_s - USUAL_S)
     measured = np.array([*vars(found).values(), *by.measures().values(), lasts_s])
-    measured[_SCORE] = min(measured[_SCORE], HIGHEST_SCORE)
-    measured[_MISFIT] = min(max(measured[_MISFIT], MISFIT[0]), MISFIT[1])
     return _row(measured, seen.times, seen.strength, seen.apex, by.pattern)
 
 
-@inlined
+@compiled("f8[::1](f8[::1])")
 def _weighed(measured: Floats) -> Floats:
-    """Logarithms where multiples count."""
+    """Logarithms where multiples count. measured: in the order of _MEASURES, the first LASTING of them at least."""
     weighed = measured.copy()
+    weighed[_SCORE] = min(measured[_SCORE], HIGHEST_SCORE)
+    weighed[_MISFIT] = min(max(measured[_MISFIT], MISFIT[0]), MISFIT[1])
     for k in range(len(measured)):
         if _MULTIPLE[k]:
-            weighed[k] = np.log(max(measured[k] + _ADDED[k], 1e-9))
+            weighed[k] = np.log(max(weighed[k] + _ADDED[k], 1e-9))
         elif _SHORT[k]:
-            weighed[k] = -np.log(max(1 - measured[k], 0) + _ADDED[k])
+            weighed[k] = -np.log(max(1 - weighed[k], 0) + _ADDED[k])
     return weighed
 
 
@@ -110,7 +115,11 @@ def _row(measured: Floats, times: Floats, strength: Floats, apex: int, pattern: 
 
 def likelihood(row: Floats) -> float:
     """0 to 1. row: as `row_of` makes it."""
-    return float(1 / (1 + np.exp(-TREES.expression(row)[0])))
+    return float(1 / (1 + np.exp(-_told_by(row).odds(row)[0])))
+
+
+def _told_by(row: Floats) -> Expression:
+    return TREES.brief if row.shape[1] > LASTING else TREES.lasting
 
 
 def feet(row: Floats) -> tuple[float, float]:
@@ -120,8 +129,9 @@ def feet(row: Floats) -> tuple[float, float]:
 
 def spoke_against(row: Floats) -> Reason:
     """What it is, if it is no expression: what it would be likeliest to be one without."""
-    instead = np.where(_GROUPS, TREES.typical, row)
-    return _AGAINST[_GROUP_NAMES[int(TREES.expression(instead).argmax())]]
+    known, (odds, typical) = row.shape[1], _told_by(row)
+    instead = np.where(_GROUPS[_GROUPS[:, :known].any(1), :known], typical, row)
+    return _AGAINST[_GROUP_NAMES[int(odds(instead).argmax())]]
 
 
 _GROUP_NAMES: Final = tuple(dict.fromkeys(name.partition(" ")[0] for name in NAMES))

@@ -6,7 +6,7 @@ Friedman, "Greedy function approximation: a gradient boosting machine", Annals o
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ FILE: Final = Path(__file__).with_name("trees.npz")
 PARTS: Final = ("feature", "threshold", "left", "right", "value", "roots", "base")
 """Arrays of a forest, over all nodes of all trees: feature (-1 in a leaf), threshold, left, right and value of each
 node; roots: [T]; base: what is said of anything. A feature up to the threshold goes left."""
+
+FORESTS: Final = ("brief", "lasting", "rise", "fall")
 
 
 @compiled("f8[::1](f8[:,::1], i4[::1], f8[::1], i4[::1], i4[::1], f8[::1], i4[::1])")
@@ -54,18 +56,26 @@ class Forest:
         return self._base + _answers(rows, *self._nodes)
 
 
+class Expression(NamedTuple):
+    """odds: their logarithm, that a candidate is an expression; typical: [F] features of a usual one."""
+
+    odds: Forest
+    typical: NDArray[np.float64]
+
+
 class Trees:
-    """names: [F] of the features; typical: [F] features of a usual expression. expression: the logarithm of the odds
-    that a candidate is one; rise, fall: seconds from its onset to its apex, and from there to its offset."""
+    """names: [F] of the features; brief: of candidates that are soon over; lasting: of others, told by the first of
+    those features alone; rise, fall: seconds from the onset of a brief one to its apex, and from there to its end."""
 
     def __init__(self, path: Path) -> None:
         self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
         with np.load(path) as kept:
             self.names = tuple(kept["names"].tolist())
-            self.typical = kept["typical"]
-            self.expression, self.rise, self.fall = (
-                Forest({part: kept[f"{forest} {part}"] for part in PARTS}) for forest in ("expression", "rise", "fall")
+            brief, lasting, self.rise, self.fall = (
+                Forest({part: kept[f"{forest} {part}"] for part in PARTS}) for forest in FORESTS
             )
+            self.brief = Expression(brief, kept["brief typical"])
+            self.lasting = Expression(lasting, kept["lasting typical"])
 
 
 TREES: Final = Trees(FILE)

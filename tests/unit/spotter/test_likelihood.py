@@ -1,6 +1,5 @@
-"""What speaks for a brief candidate and against it: the filter of its shape, the trees, and how those are fitted."""
+"""What speaks for a candidate and against it: the filter of a brief one's shape, the trees, and how they are fitted."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +17,19 @@ from services.motion.templates import TEMPLATES
 from services.spotter.constants import CONSTANTS
 from services.spotter.detector import Detector
 from services.spotter.judge import Verdict
-from services.spotter.likelihood import FOR, FREE, NAMES, feet, likelihood, row_of, spoke_against
+from services.spotter.likelihood import (
+    FOR,
+    FREE,
+    LASTING,
+    LASTING_FREE,
+    NAMES,
+    feet,
+    likelihood,
+    row_of,
+    spoke_against,
+)
 from services.spotter.matched import matched
-from services.spotter.trees import TREES, Trees
+from services.spotter.trees import TREES, Expression, Trees
 from tests.unit.spotter.planting import Plant
 from tests.unit.spotter.streams import planted
 
@@ -72,7 +81,10 @@ def smiles(neutral: frame_pb2.FaceFrame) -> list[Verdict]:
     detector = Detector(whole=True)
     stream = planted(neutral, 4, 30, [Plant("smile", 40, 44, 49, 0.4)])
     return [
-        verdict for message in stream for verdict in detector.step(message).verdicts if verdict.likelihood is not None
+        verdict
+        for message in stream
+        for verdict in detector.step(message).verdicts
+        if verdict.brief and verdict.likelihood is not None
     ]
 
 
@@ -90,13 +102,15 @@ def test_a_plain_expression_is_likely(smiles: list[Verdict]) -> None:
     assert verdict.likelihood is not None and verdict.likelihood > CONSTANTS.likely
 
 
-def test_no_measure_speaks_the_wrong_way() -> None:
+@pytest.mark.parametrize(("kind", "free"), [("brief", FREE), ("lasting", LASTING_FREE)])
+def test_no_measure_speaks_the_wrong_way(kind: str, free: tuple[str, ...]) -> None:
     """Along each measure the shipped trees only rise, or only fall."""
-    for k, name in enumerate(TREES.names):
-        if not name.startswith(FREE):
-            rows = np.tile(TREES.typical, (80, 1))
+    odds, typical = getattr(TREES, kind)
+    for k, name in enumerate(TREES.names[: len(typical)]):
+        if not name.startswith(free):
+            rows = np.tile(typical, (80, 1))
             rows[:, k] += np.linspace(-6, 6, 80)
-            steps = np.diff(TREES.expression(rows)) * (1 if name in FOR else -1)
+            steps = np.diff(odds(rows)) * (1 if name in FOR else -1)
             assert steps.min() >= -1e-9, name
 
 
@@ -105,31 +119,39 @@ def test_what_spoke_against_it_is_named(smiles: list[Verdict], monkeypatch: pyte
     assert seen is not None
     for name, reason in (("turn_deg", "head"), ("filtered_score", "noise"), ("mouth", "speech"), ("curve 3", "shape")):
         at = TREES.names.index(name)
+        for kind, now in (("brief", seen), ("lasting", replace(seen, matched=None))):
+            typical = getattr(TREES, kind).typical
+            if at < len(typical):
 
-        def one_says(rows: np.ndarray, at: int = at) -> np.ndarray:
-            return np.isclose(rows[:, at], TREES.typical[at]).astype(float)
+                def one_says(rows: np.ndarray, at: int = at, usual: float = typical[at]) -> np.ndarray:
+                    return np.isclose(rows[:, at], usual).astype(float)
 
-        monkeypatch.setattr("services.spotter.likelihood.TREES", _Says(one_says))
-        assert spoke_against(row_of(seen)) == reason
+                monkeypatch.setattr(TREES, kind, Expression(one_says, typical))
+                assert spoke_against(row_of(now)) == reason
 
 
-class _Says:
-    names, typical = TREES.names, TREES.typical
-
-    def __init__(self, how: Callable[[np.ndarray], np.ndarray]) -> None:
-        self.expression = how
+def test_one_that_lasts_is_judged_by_its_measures_alone(neutral: frame_pb2.FaceFrame) -> None:
+    detector = Detector(whole=True)
+    stream = planted(neutral, 6, 30, [Plant("smile", 50, 62, 95, 0.5)])
+    verdicts = [verdict for message in stream for verdict in detector.step(message).verdicts]
+    [held] = [verdict for verdict in verdicts if verdict.found is not None]
+    assert held.seen is not None and not held.brief
+    assert row_of(held.seen).shape == (1, LASTING)
+    assert likelihood(row_of(held.seen)) == held.likelihood
+    assert held.likelihood is not None and held.likelihood > CONSTANTS.lasting_likely
 
 
 @pytest.fixture(scope="module")
 def made_up() -> Candidates:
-    """An expression is what has a high score and a nose that goes up, on either side."""
+    """An expression is what has a high score and a nose that goes up, on either side; or lasts while the head rests."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(1500, len(TREES.names)))
     at = {name: k for k, name in enumerate(TREES.names)}
     noses = rows[:, at["pattern nose_wing_left y"]] + rows[:, at["pattern nose_wing_right y"]]
     flanks = 0.2 + 0.04 * rows[:, [at["rise_s"], at["fall_s"]]].clip(-2, 2)
     flanks[rows[:, at["score"]] < noses] = np.nan
-    return Candidates(TREES.names, rows, flanks, np.full(1500, 1 / 30), np.arange(1500) // 150)
+    frame_s, video, lasting = np.full(1500, 1 / 30), np.arange(1500) // 150, rows[:, :LASTING].copy()
+    return Candidates(TREES.names, rows, flanks, frame_s, video, lasting, lasting[:, at["turn_deg"]] < 0)
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +169,9 @@ def test_trees_that_were_written_say_what_they_said(made_up: Candidates, tmp_pat
                         lambda self, *args: kept.append(self) or learn(self, *args))  # fmt: skip
     _write(path, fit(made_up, answer))
     trees, rows = Trees(path), made_up.rows
-    np.testing.assert_allclose(trees.expression(rows[:200]), kept[0].decision_function(rows[:200]), atol=1e-9)
-    assert ((trees.expression(rows) > 0) == answer).mean() > 0.85
+    np.testing.assert_allclose(trees.brief.odds(rows[:200]), kept[0].decision_function(rows[:200]), atol=1e-9)
+    assert ((trees.brief.odds(rows) > 0) == answer).mean() > 0.85
+    assert ((trees.lasting.odds(made_up.lasting) > 0) == made_up.held).mean() > 0.95
     assert trees.digest != TREES.digest
 
 
@@ -179,11 +202,11 @@ def test_whose_apex_it_is() -> None:
 
 def test_mirrored_faces_are_learned_alike(learned: Trees) -> None:
     twin = mirrored()
-    rows = np.tile(learned.typical, (2, 1))
+    rows = np.tile(learned.brief.typical, (2, 1))
     left = ROI_INDEX["nose_wing_left"]
     for row, roi in zip(rows, (left, twin[left]), strict=True):
         row[learned.names.index(f"pattern {ROIS[roi].name} y")] = -2.5
-    one, other = learned.expression(rows)
+    one, other = learned.brief.odds(rows)
     assert one == pytest.approx(other, abs=0.4)
 
 
@@ -197,9 +220,9 @@ def test_what_was_seen_is_judged_the_same_again_and_planted_smiles_are_found(neu
         (v.apex_us, v.reason, v.likelihood) for v in at_once
     ]
     more = plant(np.random.default_rng(1), sights, [Span(1.2, 1.8)], "muscle", 0, (0.3, 0.4), 70)
-    assert more.micros and all(span.end < 1.2 or span.start > 1.8 for span in more.micros)
+    assert more.spans["micro"] and all(span.end < 1.2 or span.start > 1.8 for span in more.spans["micro"])
     found = [verdict.found for verdict in Replay(whole=True).watch(more.sights) if verdict.found is not None]
     spans = [Span(each.onset_us / 1e6, each.offset_us / 1e6 + 1 / 30) for each in found]
     first = int(sights[0].row["time_us"]) / 1e6
-    met = sum(any(Span(m.start + first, m.end + first).iou(span) >= 0.5 for span in spans) for m in more.micros)
-    assert met >= 0.6 * len(more.micros), (more.micros, spans)
+    met = sum(any(Span(m.start + first, m.end + first).iou(span) >= 0.5 for span in spans) for m in more.spans["micro"])
+    assert met >= 0.6 * len(more.spans["micro"]), (more.spans["micro"], spans)

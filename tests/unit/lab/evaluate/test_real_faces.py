@@ -103,16 +103,22 @@ def test_spotting_finds_what_is_in_a_labelled_video(tmp_path: Path, talking_face
 
 def test_the_spotter_learns_from_labelled_videos(tmp_path: Path, talking_face: Path) -> None:
     (tmp_path / "videos").mkdir()
-    event = {"kind": "micro", "onset": 55, "apex": 61, "offset": 68, "emotion": "surprise", "aus": []}
+    brow = {"kind": "micro", "onset": 55, "apex": 61, "offset": 68, "emotion": "surprise", "aus": []}
+    smile = {"kind": "macro", "onset": 98, "apex": 120, "offset": 142, "emotion": "happiness", "aus": []}
     for name, size in (("one", 0.6), ("two", 0.5)):
-        plant(talking_face, tmp_path / f"videos/{name}.mp4", [(BROW_RAISE, 1.8, 2.3, size)], seconds=4)
-        labels = {"fps": 30, "frames": 120, "events": [event]}
+        plant(
+            talking_face,
+            tmp_path / f"videos/{name}.mp4",
+            [(BROW_RAISE, 1.8, 2.3, size), (SMILE, 3.2, 4.8, size)],
+            seconds=6,
+        )
+        labels = {"fps": 30, "frames": 180, "events": [brow, smile]}
         (tmp_path / f"videos/{name}.json").write_text(json.dumps(labels), "utf-8")
     words = [str(tmp_path / "videos"), "--out", str(tmp_path / "trees.npz"), "--rounds", "4", "--workers", "1"]
     result = CliRunner().invoke(spotter_weights.main, words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    found, seen = (int(word) for word in re.findall(r"\d+", result.output)[:2])
-    assert 1 <= found < seen
+    for found, seen in re.findall(r"(\d+) of (\d+)", result.output):
+        assert 1 <= int(found) < int(seen), result.output
     assert boosted.Trees(tmp_path / "trees.npz").names == boosted.TREES.names
 
 
