@@ -135,6 +135,15 @@ def test_noise_head_and_light_are_no_expressions(neutral: FaceFrame, disturb: ob
     assert not windows(run(planted(neutral, 10, 30, [], disturb)))
 
 
+@pytest.mark.parametrize("later", [10, 12, 16])
+def test_a_smile_that_comes_in_two_steps_is_one(neutral: FaceFrame, later: int) -> None:
+    """Its first peak belongs to the second, and does not speak for it."""
+    steps = [Plant("smile", 90, 96, 130, 0.2), Plant("smile", 90 + later, 96 + later, 130 + later, 0.3)]
+    [window] = windows(run(planted(neutral, 7, 30, steps)))
+    assert window.kind == window_pb2.KIND_MACRO
+    assert overlap(window, Plant("smile", 90, 96 + later, 130 + later, 0.5)) >= 0.5
+
+
 def test_a_posture_that_stays_is_dismissed(neutral: FaceFrame) -> None:
     plant = Plant("smile", 40, 50, 1000, 0.5)
     steps = run(planted(neutral, 6, 30, [plant]))
