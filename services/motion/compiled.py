@@ -91,6 +91,6 @@ class Users(_Stamped, UserWideCacheLocator):
     """In the user's cache."""
 
 
-# Where Numba looks, in this order.
+# Where Numba looks, in this order, unless $NUMBA_CACHE_LOCATOR_CLASSES says otherwise.
 _PLACES: Final = ",".join(f"{__name__}.{place.__name__}" for place in (Given, Beside, Users))
-config.CACHE_LOCATOR_CLASSES = _PLACES  # type: ignore[attr-defined]
+config.CACHE_LOCATOR_CLASSES = config.CACHE_LOCATOR_CLASSES or _PLACES  # type: ignore[attr-defined]

@@ -28,6 +28,10 @@ STEPS: Final = 6
 NEAR: Final = 0.01
 """… or until one is shorter than this, pixels."""
 
+_MIDDLE: Final = np.float32(10 / 32)
+_SIDE: Final = np.float32(3 / 32)
+"""What the row or column of a pixel counts in its slope, and either one beside it."""
+
 _SINGULAR: Final = np.float32(1e-6)
 """Skin whose slopes have a smaller ratio of determinant to squared trace tells no motion."""
 
@@ -38,11 +42,8 @@ class Skin:
     def __init__(self, picture: Pixels, points: Points, window: int = WINDOW) -> None:
         """points: [N, 2] pixels of `picture`, of which the nearest whole ones are followed; window: pixels along a side
         of what surrounds them, odd."""
-        slope_x, slope_y = (
-            np.asarray(cv2.Scharr(picture, cv2.CV_32F, *axis, scale=1 / 32), np.float32) for axis in ((1, 0), (0, 1))
-        )
         self._corners = np.rint(points).astype(np.int64) - window // 2
-        self._skin, self._inverse = _cut(picture, slope_x, slope_y, self._corners, window)
+        self._skin, self._inverse = _cut(picture, self._corners, window)
         self._window = window
 
     def find(
@@ -113,24 +114,27 @@ def shares(right: np.float32, low: np.float32) -> tuple[np.float32, np.float32, 
     return np.float32(1) - right - low + both, right - both, low - both, both
 
 
-@compiled("Tuple((f4[:,:,::1], f4[:,::1]))(f4[:,::1], f4[:,::1], f4[:,::1], i8[:,::1], i8)")
-def _cut(
-    picture: Pixels, slope_x: Pixels, slope_y: Pixels, corners: NDArray[np.int64], window: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """[N, 3, size] brightness around each point and its slopes; [N, 3] inverse of the slopes' Gram matrix (its
-    xx, xy and yy), 0 where they tell no motion. corners: [N, 2] left and top of each square."""
+@compiled("Tuple((f4[:,:,::1], f4[:,::1]))(f4[:,::1], i8[:,::1], i8)")
+def _cut(picture: Pixels, corners: NDArray[np.int64], window: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """[N, 3, size] brightness around each point and its slopes (Scharr, "Optimale Operatoren in der digitalen
+    Bildverarbeitung", Heidelberg 2000); [N, 3] inverse of the slopes' Gram matrix (its xx, xy and yy), 0 where they
+    tell no motion. corners: [N, 2] left and top of each square."""
     (height, width), row = picture.shape, _row(window)
     skin = np.zeros((len(corners), 3, _size(window)), np.float32)
     inverse = np.zeros((len(corners), 3), np.float32)
     for n in range(len(corners)):
         left, top = corners[n, 0], corners[n, 1]
-        if not _inside(left, top, width, height, window):
+        if not (left > 0 < top and _inside(left, top, width, height, window)):
             continue
         for y in range(window):
+            above, here = picture[top + y - 1, left - 1 :], picture[top + y, left - 1 :]
+            below = picture[top + y + 1, left - 1 :]
+            bright, slope_x, slope_y = skin[n, 0, y * row :], skin[n, 1, y * row :], skin[n, 2, y * row :]
             for x in range(window):
-                skin[n, 0, y * row + x] = picture[top + y, left + x]
-                skin[n, 1, y * row + x] = slope_x[top + y, left + x]
-                skin[n, 2, y * row + x] = slope_y[top + y, left + x]
+                bright[x] = here[x + 1]
+                corner, other = below[x + 2] - above[x], above[x + 2] - below[x]
+                slope_x[x] = _SIDE * (corner + other) + _MIDDLE * (here[x + 2] - here[x])
+                slope_y[x] = _SIDE * (corner - other) + _MIDDLE * (below[x + 1] - above[x + 1])
         xx = xy = yy = np.float32(0)
         for k in range(window * row):
             xx += skin[n, 1, k] * skin[n, 1, k]
