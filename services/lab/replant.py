@@ -31,6 +31,7 @@ from services.spotter.reading import Face, read
 from services.spotter.signal import Sight
 
 Array = NDArray[np.float64]
+Spans = dict[Kind, list[Span]]
 
 MACRO_SHARE: Final = 0.12
 GAP_S: Final = (0.25, 2.5)
@@ -72,7 +73,7 @@ class Planted:
     """sights: with the expressions; spans: of each kind, seconds from the first frame."""
 
     sights: list[Sight]
-    spans: dict[Kind, list[Span]]
+    spans: Spans
 
 
 def plant(
@@ -89,7 +90,7 @@ def plant(
     times = np.array([int(sight.row["time_us"]) for sight in sights]) / 1e6
     times -= times[0]
     moved = np.zeros((len(times), len(ROIS), 2))
-    spans: dict[Kind, list[Span]] = {"micro": [], "macro": []}
+    spans: Spans = {"micro": [], "macro": []}
     followed, at = rng.uniform(*FOLLOWED), float(rng.uniform(1, 2.5))
     while True:
         expression = draw_next(rng, at, intensity, MACRO_SHARE)

@@ -29,12 +29,12 @@ from services.common.settings import LandmarkSettings
 from services.ingest.core import Ingest
 from services.lab.metrics import IOU, Span
 from services.lab.recordings import Recording, frames_of, labelled
-from services.lab.replant import Replay, plant
-from services.lab.synth.course import Kind
+from services.lab.replant import Replay, Spans, plant
 from services.lab.synth.muscles import PEOPLE
 from services.lab.synth.styles import Style
 from services.motion.rois import ROIS, mirrored
 from services.spotter.likelihood import FOR, FREE, LASTING, LASTING_FREE, NAMES, row_of
+from services.spotter.signal import Sight
 
 Floats = NDArray[np.float64]
 
@@ -82,34 +82,22 @@ def joined(parts: Sequence[Candidates]) -> Candidates:
 
 def candidates(recording: Recording, rounds: int, number: int) -> Candidates:
     """Of a recording, as it is and with expressions planted. number: of the video."""
-    messages = list(_messages(recording))
-    sights = Replay(whole=True).see(messages)
-    eye_distance_px = float(np.median([m.frame.quality.eye_distance_px for m in messages if m.HasField("frame")]))
-    shown = [truth.span for truth in recording.truths]
-    micros, macros = ([each.span for each in recording.truths if each.kind == kind] for kind in ("micro", "macro"))
-    start_us, rows, flanks, frames_s = int(sights[0].row["time_us"]), list[Floats](), list[tuple[float, float]](), []
+    rows, flanks, frames_s = list[Floats](), list[tuple[float, float]](), list[float]()
     lasting, held = list[Floats](), list[bool]()
-    nothing: dict[Kind, list[Span]] = {"micro": [], "macro": []}
-    for turn in range(rounds):
-        now, also = sights, nothing
-        if turn:
-            rng = np.random.default_rng([number, turn])
-            person = int(rng.integers(PEOPLE + 1))
-            planted = plant(rng, sights, shown, STYLE, person, INTENSITY, eye_distance_px)
-            now, also = planted.sights, planted.spans
-        for verdict in Replay(whole=True).watch(now):
+    for sights, spans in _rounds(recording, rounds, number):
+        for verdict in Replay(whole=True).watch(sights):
             if verdict.likelihood is None or verdict.seen is None:
                 continue
-            seen, at_s = verdict.seen, (verdict.apex_us - start_us) / 1e6
+            seen, at_s = verdict.seen, (verdict.apex_us - int(sights[0].row["time_us"])) / 1e6
             frame_s = float(np.median(np.diff(seen.times)))
             if verdict.brief:
                 rows.append(row_of(seen)[0])
-                flanks.append(flanks_of(at_s + float(seen.times[seen.apex]), frame_s, [*micros, *also["micro"]]))
+                flanks.append(flanks_of(at_s + float(seen.times[seen.apex]), frame_s, spans["micro"]))
                 frames_s.append(frame_s)
             else:
-                span = Span(at_s + seen.onset_s + frame_s / 2, at_s + seen.offset_s + frame_s / 2)
+                placed = Span(at_s + seen.onset_s + frame_s / 2, at_s + seen.offset_s + frame_s / 2)
                 lasting.append(row_of(seen)[0])
-                held.append(any(span.iou(macro) >= IOU for macro in [*macros, *also["macro"]]))
+                held.append(any(placed.iou(span) >= IOU for span in spans["macro"]))
     return Candidates(
         NAMES,
         np.array(rows).reshape(-1, len(NAMES)),
@@ -119,6 +107,22 @@ def candidates(recording: Recording, rounds: int, number: int) -> Candidates:
         np.array(lasting).reshape(-1, LASTING),
         np.array(held, bool),
     )
+
+
+def _rounds(recording: Recording, rounds: int, number: int) -> Iterator[tuple[list[Sight], Spans]]:
+    """What is seen of a recording, as it is and then with expressions planted, and where these and its own are."""
+    messages = list(_messages(recording))
+    sights = Replay(whole=True).see(messages)
+    eye_distance_px = float(np.median([m.frame.quality.eye_distance_px for m in messages if m.HasField("frame")]))
+    spans: Spans = {"micro": [], "macro": []}
+    for truth in recording.truths:
+        spans[truth.kind].append(truth.span)
+    yield sights, spans
+    for turn in range(1, rounds):
+        rng = np.random.default_rng([number, turn])
+        person, shown = int(rng.integers(PEOPLE + 1)), [*spans["micro"], *spans["macro"]]
+        planted = plant(rng, sights, shown, STYLE, person, INTENSITY, eye_distance_px)
+        yield planted.sights, {kind: spans[kind] + planted.spans[kind] for kind in spans}
 
 
 def _messages(recording: Recording) -> Iterator[frame_pb2.FaceFrame]:
@@ -237,7 +241,7 @@ def main(videos: Path, out: Path, rounds: int, workers: int) -> None:
     found = list(Parallel(workers)(jobs))
     if sum(bool((~np.isnan(one.flanks)).any()) for one in found) < 2 or not any(one.held.any() for one in found):
         raise Fatal(
-            "fewer than two of these videos show micro-expressions that were looked at, or none shows another",
+            "too little to learn from was looked at: micro-expressions of two videos and a macro-expression are needed",
             videos=len(recordings),
         )
     together = joined(found)

@@ -89,7 +89,7 @@ class Constants:
     likeness: float = 0.5
     """Action units explain this share (a cosine) of what is more than noise: generated videos, which likelihoods rest
     on, know fewer ways to move a face than people do."""
-    noisiest: float = 5.0
+    noisiest: float = 6.0
     """A face that is noisier all over, times the noise floor, shows no brief expression that could be told: likelihoods
     were learned on calmer ones."""
     shared: float = 0.2
