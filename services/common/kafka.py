@@ -22,8 +22,9 @@ DELIVERY_TIMEOUT_MS = 24 * 3_600_000
 """A broker that is away is waited for: back-pressure, not loss, is what the sender feels."""
 
 
-FIRST_ANSWER: Final = {"bootstrap_timeout_ms": 10_000}
-"""How long a kafka-python client looks for its first broker."""
+CONNECTING: Final = {"bootstrap_timeout_ms": 10_000, "reconnect_backoff_max_ms": 1_000}
+"""How long a kafka-python client looks for its first broker, and how long it waits at most before it looks again for
+one that went away: by itself 30 s, longer than a service has to send its last records."""
 
 
 def client_config(settings: KafkaSettings) -> dict[str, Any]:
@@ -92,7 +93,7 @@ class Outbox:
         return connect(
             lambda: KafkaProducer(
                 **client_config(self._settings),
-                **FIRST_ANSWER,
+                **CONNECTING,
                 acks="all",
                 enable_idempotence=True,
                 linger_ms=5,
@@ -149,7 +150,7 @@ class Outbox:
     def _sound_producer(self) -> KafkaProducer:
         with self._renewal:
             if self._broken:
-                self._producer.close(timeout=5)
+                self.close(5.0)
                 self._producer, self._broken = self._connect(), False
             return self._producer
 
@@ -173,7 +174,10 @@ class Outbox:
 
     def close(self, timeout_s: float = 10.0) -> None:
         """Flush for at most that long, then let go."""
-        self._producer.close(timeout=timeout_s)
+        try:
+            self._producer.close(timeout=timeout_s)
+        except KafkaError as error:
+            log.warning("let go of records that Kafka did not acknowledge", error=type(error).__name__)
 
 
 async def acknowledged(future: Any) -> None:
@@ -201,7 +205,7 @@ def make_consumer(
     def make() -> KafkaConsumer:
         consumer = KafkaConsumer(
             **client_config(settings)
-            | FIRST_ANSWER
+            | CONNECTING
             | {
                 "group_id": group and settings.topic_prefix + group,
                 "enable_auto_commit": False,
@@ -223,7 +227,7 @@ def create_topics(settings: KafkaSettings, partitions: int | None = None, replic
 
     partitions: for those that hold streams; default the table's. Raises Fatal when the cluster refuses.
     """
-    admin = connect(lambda: KafkaAdminClient(**client_config(settings), **FIRST_ANSWER), settings)
+    admin = connect(lambda: KafkaAdminClient(**client_config(settings), **CONNECTING), settings)
     made = []
     try:
         for topic in wire.TOPICS:

@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+from microex.v1 import consent_pb2
 from scripts.broker import Broker
+from services.common import wire
+from services.common.kafka import Outbox
 from tests.deploy.webcam import webcam
 from tests.support.services import Service
 from tests.support.topics import Installation
@@ -35,4 +38,16 @@ def test_a_broker_that_is_away_kills_nobody(talking_face: Path, tmp_path: Path) 
             spotter.until(lambda: spotter.page("/readyz") == 200)
             spotter.until(lambda: spotter.total("microex_spotter_frames_total") > taken)
             assert [service.page("/healthz") for service in services] == [200, 200, 200]
-            assert [service.stop() for service in (ingest, recognizer, spotter)] == [0, 0, 0]
+            for service in (ingest, recognizer, spotter):
+                assert service.stop() == 0, service.log()
+
+
+def test_who_leaves_while_the_broker_is_away_lets_go() -> None:
+    with Broker() as broker, Installation(broker.bootstrap, "") as installation:
+        outbox = Outbox(installation.settings)
+        outbox.send(wire.CONSENTS, b"s", consent_pb2.Consent(session="s")).get(60)
+        broker.kill()
+        sent = outbox.send(wire.CONSENTS, b"s", consent_pb2.Consent(session="s"))
+        outbox.close(0.5)
+        assert not sent.is_done
+        broker.start()
