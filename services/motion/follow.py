@@ -158,7 +158,8 @@ def _search(
     looks: int,
     near: float,
 ) -> NDArray[np.float32]:
-    """Turns `moved`, [N, 2], from how far points may have moved to how far they have; returns [N] misfits."""
+    """Turns `moved`, [N, 2], from how far points may have moved to how far they have; returns [N] misfits. looks: at
+    most so many; one after all `steps` tells the misfit alone."""
     (height, width), row, size = picture.shape, _row(window), _size(window)
     misfit, begun = np.zeros(len(moved), np.float32), moved.copy()
     counts = ((np.arange(size) % row < window) & (np.arange(size) < window * row)).astype(np.float32)

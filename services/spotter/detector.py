@@ -150,7 +150,7 @@ class Detector:
         peak, start_us = candidate.peak(self._rows)
         if peak.phase == "decayed":
             self._decayed.append(candidate)
-            # Of a movement that is held, the first peak speaks for all.
+            # Of a movement that is held, the first peak that is no part of a larger one speaks for all.
             if not any(
                 start_us < other.apex_us < candidate.apex_us and other.peak(self._rows)[0].phase != "part"
                 for other in self._decayed + self._open

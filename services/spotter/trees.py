@@ -20,6 +20,7 @@ PARTS: Final = ("feature", "threshold", "left", "right", "value", "roots", "base
 node; roots: [T]; base: what is said of anything. A feature up to the threshold goes left."""
 
 FORESTS: Final = ("brief", "lasting", "rise", "fall")
+"""What is kept in the file; see `Trees`."""
 
 
 @compiled("f8[::1](f8[:,::1], i4[::1], f8[::1], i4[::1], i4[::1], f8[::1], i4[::1])")
