@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from services.motion.compiled import compiled
+from services.motion.compiled import compiled, inlined
 from services.motion.convention import (
     EYE_DISTANCE_PX,
     LANDMARKS,
@@ -22,7 +22,7 @@ from services.motion.convention import (
 from services.motion.middle import middle
 from services.motion.rois import ROIS
 from services.spotter.constants import CONSTANTS as C
-from services.spotter.rows import OPEN, SECOND, SHUT, TAKEN_OUT, Rows
+from services.spotter.rows import OPEN, SECOND, SHUT, TAKEN_OUT, Rows, until
 
 LIDS: Final = np.array([roi.name.startswith("lid_") for roi in ROIS])
 """[R] ROIs that blink."""
@@ -30,8 +30,11 @@ LIDS: Final = np.array([roi.name.startswith("lid_") for roi in ROIS])
 
 _CORNERS: Final = {"right": (RIGHT_EYE_OUTER, RIGHT_EYE_INNER), "left": (LEFT_EYE_INNER, LEFT_EYE_OUTER)}
 
-_CLOSING: Final = 1 - C.closing
+_CLOSING: Final = C.closing
+_CLOSURE: Final = C.closure
 _FALL_US: Final = int(C.blink_fall_s * SECOND)
+_BLINK_US: Final = int(C.blink_s * SECOND)
+_USUAL_US: Final = int(C.baseline_s * SECOND)
 
 
 def _lid_weights() -> NDArray[np.float32]:
@@ -69,43 +72,70 @@ def closure(opening: NDArray[np.float32]) -> NDArray[np.float64]:
     return 1 - eyes / max(middle(eyes.copy()), 1e-6)
 
 
-@compiled("b1(i8[::1], f4[:,:], i8)")
-def _fell(times: NDArray[np.int64], opening: NDArray[np.float32], since_us: int) -> bool:
-    """Whether the eyes, in the last row, are less open than they were since then."""
-    most, newest = np.float32(0), opening[-1, 0] + opening[-1, 1]
-    for row in range(len(times) - 1, -1, -1):
-        if times[row] <= since_us:
-            break
-        most = max(most, opening[row, 0] + opening[row, 1])
-    return bool(newest < _CLOSING * most)
-
-
 def take_out_blink(rows: Rows) -> None:
     """Marks the newest row as shut, or, when it is the first open one after a blink, corrects those of the blink."""
-    newest_us = int(rows.times[-1])
-    fell = _fell(rows.times, rows.table["opening"], newest_us - _FALL_US)
-    if not fell and (len(rows) < 2 or rows.table["shut"][-2] != SHUT):
+    table = rows.table
+    _take_out(rows.times, table["opening"], table["position"], table["shut"])
+
+
+@inlined
+def _fell(times: NDArray[np.int64], opening: NDArray[np.float32]) -> bool:
+    """Whether the eyes, in the last row, are less open than they were just before."""
+    most, newest = np.float32(0), opening[-1, 0] + opening[-1, 1]
+    for row in range(len(times) - 1, -1, -1):
+        if times[row] <= times[-1] - _FALL_US:
+            break
+        most = max(most, opening[row, 0] + opening[row, 1])
+    return bool(newest < (1 - _CLOSING) * most)
+
+
+@inlined
+def _apart(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[2, n]: a curve, and what its square adds to it (Gram & Schmidt), of length 1; 0 where that is nothing."""
+    apart, square = np.empty((2, len(share))), share * share
+    apart[0] = share / np.sqrt(square.sum())
+    apart[1] = square - apart[0] * (apart[0] * square).sum()
+    left = np.sqrt((apart[1] * apart[1]).sum())
+    apart[1] *= 1 / left if left > 1e-9 * np.sqrt((square * square).sum()) else 0
+    return apart
+
+
+@inlined
+def _straighten(position: NDArray[np.float32], share: NDArray[np.float64]) -> None:
+    """Takes out of positions, [n, R, 2], what moves in step with the closure, [n], or its square, beside the straight
+    way from the first to the last; lids are put on that way."""
+    with_lids = _apart(share)  # skin gives way the more, the further they close
+    for roi in range(position.shape[1]):
+        for axis in range(2):
+            course = position[:, roi, axis]
+            straight = course[0] + np.linspace(0, 1, len(share)) * (course[-1] - course[0])
+            if LIDS[roi]:
+                course[:] = straight
+            else:
+                beside = course - straight
+                for one in with_lids:
+                    course -= one * (one * beside).sum()
+
+
+@compiled("void(i8[::1], f4[:,:], f4[:,:,:], u1[:])")
+def _take_out(
+    times: NDArray[np.int64], opening: NDArray[np.float32], position: NDArray[np.float32], state: NDArray[np.uint8]
+) -> None:
+    """All of `take_out_blink`. times: [n]; the others are those columns of `ROW`, state is whether eyes are shut."""
+    newest = len(times) - 1
+    if not _fell(times, opening) and (newest == 0 or state[newest - 1] != SHUT):
         return
-    window = rows.since(newest_us - int(C.baseline_s * SECOND))
-    table, times = rows.table[window], rows.times[window]
-    shut = closure(table["opening"])
-    began = len(table) - 1
-    while began > 0 and table["shut"][began - 1] == SHUT:
+    first, began = until(times, times[newest] - _USUAL_US), newest
+    while began > first and state[began - 1] == SHUT:
         began -= 1
-    if shut[-1] > C.closing and newest_us - int(times[began]) < C.blink_s * SECOND:
-        table["shut"][-1] = SHUT
+    shut = closure(opening[first:])
+    closing, begun = shut[-1] > _CLOSING, max(began - 2, first)
+    if closing and times[newest] - times[began] < _BLINK_US:
+        state[newest] = SHUT
+    elif began == newest:
         return
-    if began == len(table) - 1:
-        return
-    run, share = table[max(began - 2, 0) :], shut[max(began - 2, 0) :].clip(0)
-    if shut[-1] > C.closing or began < 2 or shut[began:].max() < C.closure:  # lowered lids are no blink
-        run["shut"] = OPEN
-        return
-    position = run["position"].reshape(len(run), -1)
-    straight = position[0] + np.linspace(0, 1, len(run), dtype=np.float32)[:, None] * (position[-1] - position[0])
-    with_lids = np.stack([share, share**2], 1)  # skin gives way the more, the further they close
-    step = np.linalg.lstsq(with_lids, position - straight)[0]
-    shape = run["position"].shape
-    run["position"] -= (with_lids @ step).astype(np.float32).reshape(shape)
-    run["position"][:, LIDS] = straight.reshape(shape)[:, LIDS]
-    run["shut"] = TAKEN_OUT
+    elif closing or began < first + 2 or shut[began - first :].max() < _CLOSURE:  # lowered lids are no blink
+        state[begun:] = OPEN
+    else:
+        _straighten(position[begun:], np.maximum(shut[begun - first :], 0))
+        state[begun:] = TAKEN_OUT

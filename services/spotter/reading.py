@@ -26,7 +26,7 @@ _EYES: Final = np.array([(159, 145), (158, 153), (33, 133), (386, 374), (385, 38
 _LITTLE_ENDIAN: Final = np.dtype("<f4")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Face:
     """One frame of one face.
 

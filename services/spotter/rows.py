@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from services.motion.compiled import compiled
 from services.motion.rois import ROIS
+from services.spotter.reading import decoded
 
 SECOND: Final = 1_000_000
 """Microseconds."""
@@ -29,7 +30,8 @@ ROW: Final = np.dtype(
         ("turn", "f4", (3,)),
         ("brightness", "f4"),
         ("shift", "f4", (2,)),  # of the head within the crop since the present reference, outer-eye distances
-    ]
+    ],
+    align=True,
 )
 
 Table = NDArray[Any]
@@ -37,14 +39,17 @@ Table = NDArray[Any]
 
 
 class Kept(NamedTuple):
-    """What is kept of a frame beside its row, to measure it again.
-
-    thumb: [256] uint8, a thumbnail that typical frames are told by.
-    """
+    """What is kept of a frame beside its row, to measure it again: crop and landmarks, and as long as the next
+    reference may be made of it, the crop as it was decoded."""
 
     jpeg: bytes
     landmarks: NDArray[np.float32]
-    thumb: NDArray[np.uint8]
+    fresh: NDArray[np.uint8] | None
+
+    @property
+    def picture(self) -> NDArray[np.uint8]:
+        """[128, 128]."""
+        return decoded(self.jpeg) if self.fresh is None else self.fresh
 
 
 @compiled("i8(i8[::1], i8)")
@@ -57,26 +62,21 @@ def until(times: NDArray[np.int64], until_us: int) -> int:
 
 
 class Rows:
-    """Rows in time order. `times`, `table` and `kept` run in parallel."""
+    """Rows in time order.
+
+    table: [n] of ROW, oldest first; times: [n] theirs, microseconds; both are views, valid until the next append. kept:
+    what else is kept of each.
+    """
 
     def __init__(self, keep_us: int) -> None:
         self._keep_us = keep_us
-        self._buffer, self._times = np.zeros(256, ROW), np.zeros(256, np.int64)
+        self._buffer, self._buffered = np.zeros(256, ROW), np.zeros(256, np.int64)
         self._start = self._stop = 0
         self.kept: list[Kept] = []
+        self._show()
 
     def __len__(self) -> int:
         return self._stop - self._start
-
-    @property
-    def table(self) -> Table:
-        """All rows, oldest first; valid until the next append."""
-        return self._buffer[self._start : self._stop]
-
-    @property
-    def times(self) -> NDArray[np.int64]:
-        """Their times, microseconds; likewise."""
-        return self._times[self._start : self._stop]
 
     def since(self, after_us: int, until_us: int | None = None) -> slice:
         """Rows with after < time <= until, as positions in `table`."""
@@ -92,15 +92,27 @@ class Rows:
         del self.kept[:gone]
         if self._stop == len(self._buffer):
             self._make_room()
-        self._times[self._stop] = time_us
+        self._buffer[self._stop], self._buffered[self._stop] = row, time_us
         self._stop += 1
         self.kept.append(kept)
-        self._buffer[self._stop - 1] = row
+        self._show()
+
+    def _show(self) -> None:
+        held = slice(self._start, self._stop)
+        self.table: Table = self._buffer[held]
+        self.times: NDArray[np.int64] = self._buffered[held]
+
+    def stale(self, until_us: int) -> None:
+        """Of rows with time <= until, the crop is kept as it came alone."""
+        for at in range(self.since(until_us).start - 1, -1, -1):
+            if self.kept[at].fresh is None:
+                break
+            self.kept[at] = self.kept[at]._replace(fresh=None)
 
     def _make_room(self) -> None:
         # Twice what is held, so that rows move once in as many frames.
-        table, times = self.table.copy(), self.times.copy()
+        table, times = self._buffer[self._start : self._stop].copy(), self._buffered[self._start : self._stop].copy()
         size = max(256, 2 * len(table))
-        self._buffer, self._times = np.zeros(size, ROW), np.zeros(size, np.int64)
-        self._buffer[: len(table)], self._times[: len(times)] = table, times
+        self._buffer, self._buffered = np.zeros(size, ROW), np.zeros(size, np.int64)
+        self._buffer[: len(table)], self._buffered[: len(times)] = table, times
         self._start, self._stop = 0, len(table)

@@ -26,8 +26,8 @@ from services.spotter.blink import LIDS, place_lids, take_out_blink
 from services.spotter.calm import BASELINE_ROWS, calm, calmed
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import middle
-from services.spotter.reading import Face, decoded
-from services.spotter.rows import ROW, SECOND, SHUT, Kept, Rows
+from services.spotter.reading import Face
+from services.spotter.rows import ROW, SECOND, SHUT, Kept, Rows, until
 
 Span = tuple[float, float]
 
@@ -42,6 +42,7 @@ _EDGES_US: Final = {
     before: (np.array([*before, *NOW, *AFTER]) * SECOND).astype(np.int64) for before in (BEFORE, JUST_BEFORE)
 }
 
+_WIDE_US: Final = _EDGES_US[BEFORE]
 _AHEAD_US: Final = int(C.ahead_s * SECOND)
 _NOVELTY: Final = np.float32(C.novelty)
 _TEMPLATES: Final = FLAT.astype(np.float32)
@@ -91,20 +92,20 @@ def _largest(motion: NDArray[np.float32]) -> float:
     return float(most)
 
 
-@compiled("void(i8[::1], f4[:,:,:], f4[:,:], u1[:], i8[::1], i8, i8, f4[:])")
+@compiled("void(i8[::1], f4[:,:,:], f4[:,:], u1[:], i8, i8, f4[:])")
 def _settle(
     times: NDArray[np.int64],
     position: NDArray[np.float32],
     misfit: NDArray[np.float32],
     shut: NDArray[np.uint8],
-    edges: NDArray[np.int64],
-    start: int,
-    stop: int,
+    after_us: int,
+    until_us: int,
     novelty: NDArray[np.float32],
 ) -> None:
-    """Fills in the novelty of those rows; where it is too little even if all channels count, they do."""
-    for row in range(start, stop):
-        moved = _bump(times, position, shut, times[row] + edges)[0]
+    """Fills in the novelty of rows with after < time <= until; where it is too little even if all channels count, they
+    do."""
+    for row in range(until(times, after_us), until(times, until_us)):
+        moved = _bump(times, position, shut, times[row] + _WIDE_US)[0]
         novelty[row] = _largest(moved)
         if novelty[row] >= _NOVELTY:
             novelty[row] = _largest(calmed(moved, calm(times, position, misfit, row)))
@@ -164,8 +165,7 @@ class Signal:
         row["position"], row["misfit"] = moved.rois, moved.misfit
         row["opening"], row["turn"] = face.opening, face.turn
         row["brightness"], row["shift"] = face.brightness, moved.head[2:4]
-        thumb = face.picture[4::8, 4::8].ravel()
-        return Sight(row, Kept(face.jpeg, face.landmarks, thumb), carried)
+        return Sight(row, Kept(face.jpeg, face.landmarks, face.picture), carried)
 
     def take(self, sight: Sight) -> None:
         """Puts what was measured into the rows."""
@@ -184,9 +184,9 @@ class Signal:
 
     def _settle(self, after_us: int, until_us: int) -> None:
         """Novelty of the rows for which those two times have just come into sight."""
-        table, new = self._rows.table, self._rows.since(after_us - _AHEAD_US, until_us - _AHEAD_US)
+        table, since_us, until_us = self._rows.table, after_us - _AHEAD_US, until_us - _AHEAD_US
         position, misfit, shut = table["position"], table["misfit"], table["shut"]
-        _settle(self._rows.times, position, misfit, shut, _EDGES_US[BEFORE], new.start, new.stop, table["novelty"])
+        _settle(self._rows.times, position, misfit, shut, since_us, until_us, table["novelty"])
 
     def finish(self) -> None:
         """The stream is over: novelty of the last rows, from what there is."""
@@ -211,12 +211,13 @@ class Signal:
         whose thumbnails are nearest to the median of all. A movement that fills less than half of it is never
         typical."""
         grid_us = face.time_us // _GRID_US * _GRID_US
-        window = self._rows.since(grid_us - int(C.reference_s * SECOND), grid_us)
+        window = self._rows.since(grid_us - _REFERENCE_US, grid_us)
         picture, landmarks = face.picture, face.landmarks
         if window.start < window.stop:
             kept = _typical(self._rows.kept[window])
             landmarks = kept[0].landmarks
-            picture = _median([decoded(each.jpeg) for each in kept], landmarks)
+            picture = _median([each.picture for each in kept], landmarks)
+            self._rows.stale(grid_us + _GRID_US - _REFERENCE_US)
         return Tracker(evenly_lit(picture), landmarks)
 
 
@@ -239,7 +240,7 @@ def baseline(rows: Rows, time_us: int) -> NDArray[np.float32]:
 def _typical(kept: list[Kept]) -> list[Kept]:
     """Three of them, the most typical first; fewer when there are fewer."""
     kept = kept[:: max(1, len(kept) // BASELINE_ROWS)]
-    thumbs = np.array([each.thumb for each in kept], np.int16)
+    thumbs = np.array([each.picture[4::8, 4::8] for each in kept], np.int16).reshape(len(kept), -1)
     return [kept[at] for at in np.abs(thumbs - middle(thumbs)).sum(1).argsort(kind="stable")[:3]]
 
 
@@ -260,3 +261,4 @@ def _median(pictures: list[Image], landmarks: NDArray[np.float32]) -> Image:
 
 _GRID_US: Final = int(C.grid_s * SECOND)
 _OVERLAP_US: Final = int(C.overlap_s * SECOND)
+_REFERENCE_US: Final = int(C.reference_s * SECOND)

@@ -11,7 +11,6 @@ from services.spotter.constants import CONSTANTS as C
 from services.spotter.constants import DETECTOR_VERSION
 from services.spotter.curve import middle
 from services.spotter.judge import Expression
-from services.spotter.reading import decoded
 from services.spotter.rows import SECOND, Rows
 from services.spotter.select import select
 
@@ -65,8 +64,8 @@ def _tensor(rows: Rows, found: Expression) -> MotionTensor:
     chosen = times_us[select(strength, apex, C.selected)]
     frames = [int(at) for at in np.searchsorted(rows.table["time_us"], chosen)]
     onset = rows.kept[int(np.searchsorted(rows.table["time_us"], found.onset_us))]
-    motion = FaceMotion(decoded(onset.jpeg), onset.landmarks)
-    data = np.stack([motion(decoded(rows.kept[at].jpeg))[1] for at in frames])
+    motion = FaceMotion(onset.picture, onset.landmarks)
+    data = np.stack([motion(rows.kept[at].picture)[1] for at in frames])
     return MotionTensor(
         data=data,
         times=((chosen - found.apex_us) / SECOND).astype(np.float32),

@@ -9,7 +9,7 @@ from services.spotter.rows import ROW, SECOND, Kept, Rows
 
 FPS = 30
 APEX = 60
-NOTHING = Kept(b"", np.zeros((478, 2), np.float32), np.zeros(256, np.uint8))
+NOTHING = Kept(b"", np.zeros((478, 2), np.float32), None)
 
 
 def rows_around(novelty: np.ndarray) -> Rows:
