@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.compiled import inlined
+from services.motion.dot import dot
 from services.motion.rois import ROI_INDEX, ROIS
 
 _MOVES: Final[dict[str, dict[str, tuple[float, float]]]] = {
@@ -69,7 +70,7 @@ def explained(motion: NDArray[np.float64], templates: NDArray[np.float64]) -> ND
     for _ in range(COUNT):
         best, most = 0, 0.0
         for k in range(len(templates)):
-            share = (templates[k] * left).sum()
+            share = dot(templates[k], left)
             if share > most:
                 best, most = k, share
         left -= most * templates[best]

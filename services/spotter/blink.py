@@ -19,6 +19,7 @@ from services.motion.convention import (
     RIGHT_EYE_INNER,
     RIGHT_EYE_OUTER,
 )
+from services.motion.dot import dot
 from services.motion.middle import middle
 from services.motion.rois import ROIS
 from services.spotter.constants import CONSTANTS as C
@@ -93,10 +94,10 @@ def _fell(times: NDArray[np.int64], opening: NDArray[np.float32]) -> bool:
 def _apart(share: NDArray[np.float64]) -> NDArray[np.float64]:
     """[2, n]: a curve, and what its square adds to it (Gram & Schmidt), of length 1; 0 where that is nothing."""
     apart, square = np.empty((2, len(share))), share * share
-    apart[0] = share / np.sqrt(square.sum())
-    apart[1] = square - apart[0] * (apart[0] * square).sum()
-    left = np.sqrt((apart[1] * apart[1]).sum())
-    apart[1] *= 1 / left if left > 1e-9 * np.sqrt((square * square).sum()) else 0
+    apart[0] = share / np.sqrt(dot(share, share))
+    apart[1] = square - apart[0] * dot(apart[0], square)
+    left = np.sqrt(dot(apart[1], apart[1]))
+    apart[1] *= 1 / left if left > 1e-9 * np.sqrt(dot(square, square)) else 0
     return apart
 
 
@@ -114,7 +115,7 @@ def _straighten(position: NDArray[np.float32], share: NDArray[np.float64]) -> No
             else:
                 beside = course - straight
                 for one in with_lids:
-                    course -= one * (one * beside).sum()
+                    course -= one * dot(one, beside)
 
 
 @compiled("void(i8[::1], f4[:,:], f4[:,:,:], u1[:])")

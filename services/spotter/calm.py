@@ -50,7 +50,8 @@ def lagged(times: NDArray[Any], counts: NDArray[np.bool_], lag: float, step: int
 @inlined
 def counted(x: np.float32, y: np.float32, most: np.float32) -> np.float32:
     """The share of a ROI's motion that counts, where no more than `most` does."""
-    return min(np.float32(1), most / max(np.sqrt(x * x + y * y), np.float32(1e-9)))
+    far = x * x + y * y
+    return np.float32(1) if far <= most * most else most / np.sqrt(far)
 
 
 @compiled("f4[:,::1](i8[::1], f4[:,:,:], f4[:,:], i8)")

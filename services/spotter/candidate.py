@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.compiled import compiled
+from services.motion.dot import dot
 from services.motion.templates import FLAT, explained
 from services.spotter.calm import calm, calmed, counted
 from services.spotter.constants import CONSTANTS as C
@@ -140,14 +141,15 @@ def _brief(rows: Rows, time_us: int, before_s: Span, weight: NDArray[np.float32]
 @compiled("f8(f4[:,::1], f4[:,::1], f4[:,::1])")
 def _drifted(lead: NDArray[np.float32], drift: NDArray[np.float32], direction: NDArray[np.float32]) -> float:
     """How far neutral moves in a second, as a share of the movement; all as in `Candidate`."""
-    return float(abs((drift * direction).sum()) / max((lead * direction).sum(), 1e-9))
+    flat = direction.ravel()
+    return float(abs(dot(drift.ravel(), flat)) / max(dot(lead.ravel(), flat), 1e-9))
 
 
 @compiled("f4[:,::1](f4[:,::1], f4[:,::1])")
 def _direction(away: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
     """Of what action units make of a motion, length 1; each channel counts by its weight."""
     part = explained(calmed(away, weight).ravel().astype(np.float64), FLAT)
-    return np.asarray(part / max(np.sqrt((part**2).sum()), 1e-9)).astype(np.float32).reshape(away.shape)
+    return np.asarray(part / max(np.sqrt(dot(part, part)), 1e-9)).astype(np.float32).reshape(away.shape)
 
 
 @compiled("b1(i8[::1], f4[:,:,:], i8, f4[:,::1], f4[:,::1])")

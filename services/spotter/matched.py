@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.compiled import compiled, inlined
+from services.motion.dot import dot
 from services.motion.middle import middle
 from services.motion.templates import FLAT, explained
 from services.spotter.constants import CONSTANTS as C
@@ -69,10 +70,10 @@ def match(lead: Floats, noise: Floats) -> tuple[float, float]:
     """
     whole, units = (lead / noise).ravel(), FLAT / noise.ravel()
     for unit in units:
-        unit /= np.sqrt((unit * unit).sum())
+        unit /= np.sqrt(dot(unit, unit))
     part = explained(whole, units)
     excess = max(((whole - part) ** 2).sum() - len(whole), 0.0)  # noise alone leaves one for each channel
-    made = max((part**2).sum(), 1e-9)
+    made = max(dot(part, part), 1e-9)
     return np.sqrt(made), np.sqrt(made / (made + excess))
 
 
@@ -108,7 +109,7 @@ def _largest(rest: Floats, weight: Floats) -> float:
     """Mean of the three largest answers along a direction, whatever their sign; 0 without any."""
     three = np.zeros(3)
     for n in range(len(rest)):
-        size = abs((rest[n] * weight).sum())
+        size = abs(dot(rest[n], weight))
         least = three.argmin()
         three[least] = max(three[least], size)
     return float(three.sum() / max(min(len(rest), 3), 1))
@@ -120,7 +121,7 @@ def _kernel(rise: float, fall: float, frame_s: float) -> Floats:
     since = np.arange(-_frames(rise, frame_s), _frames(fall, frame_s) + 1).astype(np.float64) * frame_s
     shape = rise_and_fall(since, rise, fall)
     even = shape - shape.mean()
-    return np.asarray(even / (even * shape).sum())
+    return np.asarray(even / dot(even, shape))
 
 
 @inlined
@@ -157,7 +158,7 @@ def _matched(
     answers = _filtered(away, _kernel(rise, fall, frame_s), _frames(rise, frame_s), rows)
     lead, rest = answers[-1], answers[:-1].copy().reshape(len(rows) - 1, 2 * away.shape[1])
     noise = np.where(ignored, IGNORED, _noise(rest).reshape(lead.shape))
-    weight = lead / noise**2
+    weight = (lead / noise**2).ravel()
     score, likeness = match(lead, noise)
-    chance = _largest(rest, weight.ravel()) / max((lead * weight).sum(), 1e-12)
+    chance = _largest(rest, weight) / max(dot(lead.ravel(), weight), 1e-12)
     return score, likeness, chance, middle_noise(noise), np.where(ignored, 0.0, lead / noise)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.motion.compiled import compiled
+from services.motion.dot import dot
 from services.motion.middle import middle
 from services.motion.rois import ROIS
 from services.spotter import curve as shape
@@ -301,8 +302,9 @@ def _weighed(away: Floats, lead: Floats, noise: Floats) -> tuple[Floats, tuple[f
                 mouth += noise[roi, axis] / _NOISE_FLOOR
                 heard += 1
     evidence = max(evidence, 1e-12)
+    flat, each = away.reshape(len(away), -1), weight.ravel()
     for n in range(len(away)):
-        strength[n] = (away[n] * weight).sum() * np.sqrt(square) / evidence
+        strength[n] = dot(flat[n], each) * np.sqrt(square) / evidence
     mouth = mouth / heard if heard else 1.0
     return strength, (amplitude, middle_noise(noise), mouth, talking / evidence, lids / evidence)
 

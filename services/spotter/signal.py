@@ -45,7 +45,8 @@ _EDGES_US: Final = {
 _WIDE_US: Final = _EDGES_US[BEFORE]
 _AHEAD_US: Final = int(C.ahead_s * SECOND)
 _NOVELTY: Final = np.float32(C.novelty)
-_TEMPLATES: Final = FLAT.astype(np.float32)
+_TEMPLATES: Final = np.ascontiguousarray(FLAT.T, np.float32)
+"""[R * 2, templates]."""
 
 REGION_MEAN: Final = np.array(
     [[1 / len(names) if roi.name in names else 0 for roi in ROIS] for names in REGIONS.values()], np.float32
@@ -86,10 +87,11 @@ def _bump(
 @inlined
 def _largest(motion: NDArray[np.float32]) -> float:
     """The most that any action unit makes of it."""
-    flat, most = motion.ravel(), np.float32(-np.inf)
-    for template in range(len(_TEMPLATES)):
-        most = max(most, (_TEMPLATES[template] * flat).sum())
-    return float(most)
+    flat, made = motion.ravel(), np.zeros(_TEMPLATES.shape[1], np.float32)
+    for channel in range(len(flat)):
+        for template in range(len(made)):  # innermost, so that processors take many at once
+            made[template] += flat[channel] * _TEMPLATES[channel, template]
+    return float(made.max())
 
 
 @compiled("void(i8[::1], f4[:,:,:], f4[:,:], u1[:], i8, i8, f4[:])")
