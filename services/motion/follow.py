@@ -162,7 +162,9 @@ def _search(
     most so many; one after all `steps` tells the misfit alone."""
     (height, width), row, size = picture.shape, _row(window), _size(window)
     misfit, begun = np.zeros(len(moved), np.float32), moved.copy()
-    counts = ((np.arange(size) % row < window) & (np.arange(size) < window * row)).astype(np.float32)
+    counts = np.zeros(size, np.float32)
+    for y in range(window):
+        counts[y * row : y * row + window] = 1
     patch = _patch(window)
     beside, below, across = patch[1:], patch[row:], patch[row + 1 :]
     for n in range(len(moved)):
