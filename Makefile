@@ -37,7 +37,7 @@ kafka-stop: ## end it
 	@$(PYTHON) -m scripts.broker stop
 
 bench: ready ## measure every stage of the path against its floor
-	@clip=$$($(BIN)/python -m scripts.media talking-face) && $(BIN)/python bench/path.py "$$clip"
+	@clip=$$($(BIN)/python -m scripts.media talking-face) && $(BIN)/python -m bench.path "$$clip"
 
 proto: ready ## write the Python code of the messages in proto/ anew
 	VENV=.venv scripts/proto.sh

@@ -1,6 +1,6 @@
 """How steady the aligned crop is: smoothed placement against the raw one, for a still face and for a moving head.
 
-    python bench/alignment.py VIDEO [--frames 150] [--noise 4]
+    python -m bench.alignment VIDEO [--frames 150] [--noise 4]
 
 Takes the first frame of VIDEO in which a face is found, moves it by a known similarity (or not at all), adds sensor
 noise anew to every frame, and runs the real landmarker. All figures are crop pixels, root mean square over the crop:

@@ -1,6 +1,6 @@
 """What a frame and a window cost in CPU time, and how large they are on Kafka: the figures that sizing begins with.
 
-    python bench/cost.py VIDEO [--frames 300]
+    python -m bench.cost VIDEO [--frames 300]
 
 CPU time of the whole process, so what else the machine does matters little. One stream, one thread where it can be set.
 """

@@ -1,6 +1,6 @@
 """Peak memory of `microex analyze` on a long video beside a short one: what it needs must not grow with length.
 
-    python bench/memory.py VIDEO [--short 1] [--long 10]
+    python -m bench.memory VIDEO [--short 1] [--long 10]
 
 VIDEO is repeated, without re-encoding, to the given minutes. The ratio is what matters (1.0: memory does not grow).
 """

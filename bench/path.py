@@ -1,6 +1,6 @@
 """Frames a second of every stage of the path and of the whole, on one real video, beside the floor of each.
 
-    python bench/path.py VIDEO [--frames 300] [--rounds 3]
+    python -m bench.path VIDEO [--frames 300] [--rounds 3]
 
 A floor is the least that a stage could be made of, measured in the same run on the same frames: bare FaceLandmarker,
 bare JPEG decode and optical flow, bare forward pass. Stage and floor take turns, and the best round of each counts.
@@ -10,7 +10,7 @@ The ratio is what matters (1.0: nothing but the floor); absolute figures are thi
 import platform
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from rich.table import Table
 
 from microex.v1 import frame_pb2, stream_pb2, window_pb2
 from services.analyze.pipeline import analyse
-from services.common.settings import AnalyzeSettings
+from services.common.settings import AnalyzeSettings, LandmarkSettings
 from services.ingest.core import Ingest
 from services.ingest.landmarks import Landmarker
 from services.ingest.sources import Captured, open_video
@@ -32,6 +32,7 @@ from services.motion.tensor import unpack
 from services.recognizer.engine import Engine
 from services.recognizer.stag.batch import collate
 from services.spotter.core import Spotter
+from services.spotter.reading import decoded
 
 BATCH = 32
 Work = Callable[[], int]
@@ -51,10 +52,11 @@ def versus(stage: Work, floor: Work, rounds: int) -> tuple[float, float]:
     return max(s for s, _ in pairs), max(f for _, f in pairs)
 
 
-def landmark_stage(frames: list[Captured], settings: AnalyzeSettings) -> list[frame_pb2.FaceFrame]:
+def landmark_stage(frames: Iterable[Captured], settings: LandmarkSettings) -> list[frame_pb2.FaceFrame]:
     """All of ingest: landmarks, tracks, alignment, quality, JPEG, message."""
     with closing(Ingest("bench", "bench", 0, stream_pb2.TIME_BASE_MEDIA, settings)) as ingest:
-        return [message for captured in frames for message in ingest.step(captured)]
+        messages = [message for captured in frames for message in ingest.step(captured)]
+    return [message for message in messages if message.HasField("frame")]
 
 
 def landmark_floor(frames: list[Captured], settings: AnalyzeSettings) -> int:
@@ -67,7 +69,7 @@ def landmark_floor(frames: list[Captured], settings: AnalyzeSettings) -> int:
     return len(frames)
 
 
-def spot_stage(messages: list[frame_pb2.FaceFrame]) -> int:
+def spot_stage(messages: Sequence[frame_pb2.FaceFrame]) -> int:
     """All of the spotter: decoding, flow, head motion, curves, decisions, windows."""
     spotter = Spotter()
     for message in messages:
@@ -75,14 +77,13 @@ def spot_stage(messages: list[frame_pb2.FaceFrame]) -> int:
     return len(messages)
 
 
-def spot_floor(messages: list[frame_pb2.FaceFrame]) -> int:
+def spot_floor(messages: Sequence[frame_pb2.FaceFrame]) -> int:
     """Decode each crop and measure its flow from the first one: DIS, ultrafast preset."""
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    first = None
+    first = decoded(messages[0].frame.crop_jpeg)
     for message in messages:
         crop = cv2.imdecode(np.frombuffer(message.frame.crop_jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
-        first = crop if first is None else first
-        dis.calc(first, crop, None)
+        dis.calc(first, crop, None)  # type: ignore[call-overload]  # cv2's stubs want room for the answer
     return len(messages)
 
 
