@@ -106,10 +106,11 @@ def _straighten(position: NDArray[np.float32], share: NDArray[np.float64]) -> No
     """Takes out of positions, [n, R, 2], what moves in step with the closure, [n], or its square, beside the straight
     way from the first to the last; lids are put on that way."""
     with_lids = _apart(share)  # skin gives way the more, the further they close
+    way = np.linspace(0, 1, len(share))
     for roi in range(position.shape[1]):
         for axis in range(2):
             course = position[:, roi, axis]
-            straight = course[0] + np.linspace(0, 1, len(share)) * (course[-1] - course[0])
+            straight = course[0] + way * (course[-1] - course[0])
             if LIDS[roi]:
                 course[:] = straight
             else:
