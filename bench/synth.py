@@ -3,11 +3,11 @@
 python -m bench.synth [FACES]
 """
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 import torch
@@ -36,8 +36,11 @@ def learning(made: Clips) -> float:
     return rate(lambda: len([loop(batch) for _ in range(2)]) * len(made))
 
 
+@click.command(help=__doc__.partition("\n")[0])
+@click.argument(
+    "folder", metavar="[FACES]", required=False, type=click.Path(exists=True, path_type=Path, file_okay=False)
+)
 def main(folder: Path | None) -> None:
-    """Print a table."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
@@ -61,4 +64,4 @@ def main(folder: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    main()

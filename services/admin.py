@@ -51,7 +51,7 @@ def topics_list(**options: Any) -> None:
 
 @click.group()
 def consent() -> None:
-    """Record, withdraw and show consent for sessions."""
+    """Record and withdraw consent for sessions."""
 
 
 PURPOSES = {name.removeprefix("PURPOSE_").lower(): number for name, number in Consent.Purpose.items() if number}

@@ -11,7 +11,7 @@ from services.common.errors import MicroexError
 
 COMMANDS: Final = {
     "analyze": ("services.analyze.cli", "Find expressions in video files; no broker needed."),
-    "consent": ("services.admin", "Record, withdraw and show consent for sessions."),
+    "consent": ("services.admin", "Record and withdraw consent for sessions."),
     "evaluate": ("services.lab.cli", "Score recognition or spotting on labelled data."),
     "export": ("services.analyze.cli", "Write a session's results from Kafka to files."),
     "forget": ("services.admin", "Delete a session's windows, graphs and cached answers."),
@@ -30,10 +30,10 @@ EXTRAS: Final = {
     "analyze": "analyze",
     "evaluate": "lab",
     "export": "export",
-    "forget": "recognizer",
+    "forget": "cli",
     "ingest": "ingest",
     "model-info": "recognizer",
-    "recognize": "recognizer",
+    "recognize": "cli",
     "recognizer": "recognizer",
     "spotter": "spotter",
     "synth": "lab",
@@ -57,7 +57,7 @@ class Commands(click.Group):
             if name not in EXTRAS or (error.name or "").partition(".")[0] in ("services", "microex"):
                 raise
             raise click.ClickException(
-                f"`microex {name}` needs the package {error.name}: pip install 'microex[{EXTRAS[name]}]'"
+                f"`microex {name}` needs the package {error.name}: pip install '.[{EXTRAS[name]}]' in a checkout"
             ) from error
         command = getattr(module, name.replace("-", "_"))
         assert isinstance(command, click.Command)
@@ -74,7 +74,7 @@ def microex() -> None:
     """Find facial micro-expressions and explain them as graphs of action units.
 
     Begin with a recording of people who agreed to this: microex analyze VIDEO --out DIR.
-    Every option can also be given as a variable MICROEX_…; `microex COMMAND --help` names it.
+    A setting can also be given as a variable MICROEX_…, where `microex COMMAND --help` names one.
     """
 
 

@@ -22,9 +22,6 @@ _LABELS: Final = 10
 _MARGIN: Final = 56.0
 """Room for labels on each side, crop pixels."""
 
-_ROI_EDGES: Final = 14
-"""Edges between ROIs that are drawn: the strongest."""
-
 _CAPTION: Final = (
     "circle: a region's share in the answer  ·  line: an AU read from it\nwhite: regions linked  ·  dashed: AUs linked"
 )
@@ -124,10 +121,10 @@ def _draw_roi_edges(axes: Axes, graph: graph_pb2.AuGraph, centres: NDArray[np.fl
         and edge.source in ROI_INDEX
         and edge.target in ROI_INDEX
     ]
-    strongest = sorted(edges, key=lambda edge: -edge.weight)[:_ROI_EDGES]
-    for edge in strongest:
+    most = max((edge.weight for edge in edges), default=1.0)
+    for edge in edges:
         ends = centres[[ROI_INDEX[edge.source], ROI_INDEX[edge.target]]]
-        share = edge.weight / max(strongest[0].weight, 1e-9)
+        share = edge.weight / most
         axes.plot(*ends.T, color=PAPER, linewidth=0.5 + 1.3 * share, alpha=0.7, zorder=2, solid_capstyle="round")
 
 

@@ -100,7 +100,7 @@ class SpotterSettings(ServiceSettings):
     spotter_buffer_frames: int = Field(512, ge=1)
     """Messages held in front of the detector."""
     stream_silence_s: float = Field(60.0, gt=0)
-    """A stream without a message for this long, wall time, is dropped, acknowledged and counted as expired."""
+    """A stream without a message for this long, wall time, is let go, and counted as silent."""
     spotter_data_dir: Path | None = None
     """Where Faust may write; default: a temporary folder."""
 
@@ -132,7 +132,7 @@ class RecognizerSettings(ServiceSettings, ModelSettings):
     grpc_client_ca_file: Path | None = None
     """Certificate authority, PEM; callers need a certificate that it signed."""
     batch_max: int = Field(32, ge=1, le=1024)
-    """Windows in one forward pass at the most."""
+    """Windows in one batch at the most."""
     batch_delay_ms: float = Field(5.0, ge=0)
     """How long a batch waits to fill after its first window."""
     queue_max: int = Field(256, ge=1)

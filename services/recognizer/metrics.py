@@ -23,11 +23,11 @@ QUEUE_DEPTH = Gauge(f"{_PREFIX}_queue_windows", "Windows that wait for a forward
 QUEUE_FULL = Counter(f"{_PREFIX}_queue_full_total", "Windows turned away because the queue was full.")
 ABANDONED = Counter(f"{_PREFIX}_abandoned_total", "Windows whose caller was gone before their forward pass.")
 BATCH_SIZE = Histogram(
-    f"{_PREFIX}_batch_windows", "Windows in a forward pass.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+    f"{_PREFIX}_batch_windows", "Windows in a batch.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 )
 FORWARD_SECONDS = Histogram(
     f"{_PREFIX}_forward_seconds",
-    "Time of a forward pass with reading and answering.",
+    "Time of a batch, with reading and answering.",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
 

@@ -1,7 +1,7 @@
 """The spotter on Kafka, and the only file that knows Faust.
 
 Faust reads the face frames, keeps the group and commits. What it commits is what the ledger of the lanes says: Faust's
-own reckoning commits past gaps (its issue 606) and acknowledges what it skips in a rebalance.
+own reckoning commits past gaps and acknowledges what it skips in a rebalance.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Every number the detector rests on, in seconds and outer-eye distances, so that 25 and 200 frames/s need no retuning.
+"""The detector's thresholds, in seconds and outer-eye distances, so that 25 and 200 frames/s need no retuning.
 
     |<------------------------- LOOK_BACK_S ------------------------->|
     | reference | grid, overlap | baseline | rise | apex ... wait |     t
@@ -21,7 +21,7 @@ LOOK_BACK_S: Final = 10.0
 
 @dataclass(frozen=True)
 class Constants:
-    """Tuned on real conversation and on expressions planted into it; see tests/unit/spotter."""
+    """Chosen on generated training videos, two of them (see docs/results.md) with real clips at hand."""
 
     # Records.
     grid_s: float = 1.0
@@ -168,4 +168,4 @@ def _version() -> str:
 
 
 DETECTOR_VERSION: Final = _version()
-"""Changes with anything that changes what is found."""
+"""Changes with thresholds and trees; the leading number is raised by hand when other code changes what is found."""

@@ -24,7 +24,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_commands_exist(page: Path) -> None:
     text = page.read_text()
-    commands = re.findall(r"(?m)(?:^    |`)(?:\.venv/bin/)?microex ([a-z]+)", text)
+    commands = re.findall(r"(?m)(?:^    |`)(?:\.venv/bin/)?microex ([a-z-]+)", text)
     assert not set(commands) - set(COMMANDS)
     targets = set(re.findall(r"(?m)^([a-z-]+):.*##", (ROOT / "Makefile").read_text()))
     named = set(re.findall(r"(?m)(?:^    |`|; )make ([a-z-]+)", text))

@@ -162,7 +162,7 @@ Global___Pose: _TypeAlias = Pose  # noqa: Y015
 
 @_typing.final
 class Quality(_message.Message):
-    """Measured on the picture before alignment."""
+    """Measured on the picture and the crop."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -204,7 +204,7 @@ class End(_message.Message):
         REASON_UNSPECIFIED: End._Reason.ValueType  # 0
         """Never sent."""
         REASON_LOST: End._Reason.ValueType  # 1
-        """The face was not seen for one second of stream time."""
+        """The face was not seen for one second of stream time, or a live camera failed."""
         REASON_SOURCE_END: End._Reason.ValueType  # 2
         """The source came to its true end."""
         REASON_SHUTDOWN: End._Reason.ValueType  # 3
@@ -218,7 +218,7 @@ class End(_message.Message):
     REASON_UNSPECIFIED: End.Reason.ValueType  # 0
     """Never sent."""
     REASON_LOST: End.Reason.ValueType  # 1
-    """The face was not seen for one second of stream time."""
+    """The face was not seen for one second of stream time, or a live camera failed."""
     REASON_SOURCE_END: End.Reason.ValueType  # 2
     """The source came to its true end."""
     REASON_SHUTDOWN: End.Reason.ValueType  # 3

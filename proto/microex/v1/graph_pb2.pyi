@@ -115,7 +115,9 @@ class AuGraph(_message.Message):
 
     @_builtins.property
     def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___Edge]:
-        """Edges between AUs, and between ROIs averaged over frames by frame weight."""
+        """The 12 strongest of each kind, 0.01 at least: between AUs, between ROIs averaged
+        over frames by frame weight, and from ROIs to AUs.
+        """
 
     @_builtins.property
     def model(self) -> Global___Model:
@@ -338,9 +340,9 @@ class Edge(_message.Message):
         KIND_AU_AU: Edge._Kind.ValueType  # 1
         """Two AUs that acted together."""
         KIND_ROI_ROI: Edge._Kind.ValueType  # 2
-        """Two ROIs, one listening to the other."""
+        """Two ROIs: the target listens to the source."""
         KIND_ROI_AU: Edge._Kind.ValueType  # 3
-        """A ROI that an AU was read from."""
+        """A ROI, the source, that an AU, the target, was read from."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What an edge joins."""
@@ -350,9 +352,9 @@ class Edge(_message.Message):
     KIND_AU_AU: Edge.Kind.ValueType  # 1
     """Two AUs that acted together."""
     KIND_ROI_ROI: Edge.Kind.ValueType  # 2
-    """Two ROIs, one listening to the other."""
+    """Two ROIs: the target listens to the source."""
     KIND_ROI_AU: Edge.Kind.ValueType  # 3
-    """A ROI that an AU was read from."""
+    """A ROI, the source, that an AU, the target, was read from."""
 
     KIND_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int

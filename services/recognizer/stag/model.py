@@ -1,9 +1,12 @@
-"""STAG, a spatio-temporal graph of action units (arXiv 2606.28083), from motion patches to an explained answer.
+"""STAG, "Spatio-temporal Evolving Structural Representation of Action Units for Micro-expression Recognition" (arXiv
+2606.28083), from motion patches to an explained answer.
 
-    motion patches ─ ROI encoder ─┬─ AUs of the frame ─ dynamic connectivity ─ E-GAT ──────┐
-                                  │                                                        ├ cross-attention ─ gated
-                                  └─ frame tokens ─ temporal transformer ─ frame weights ──┘ both ways        fusion
-    fused ─ emotion;   refined ROI tokens ─ AU graph ─ AU occurrence, AU intensity left and right
+    motion patches ─ ROI encoder ─┬─ AUs of the frame ─ dynamic connectivity ─ E-GAT ─ pooled ─┐
+                                  │                                                 ▲ by       ├ cross-attention ─ gated
+                                  └─ frame tokens ─ temporal transformer ─ frame weights ──────┘ both ways        fusion
+    refined ROI tokens ─┬─ AU graph ─ AU occurrence ─┬─ emotion
+                        │                    fused ──┘
+                        └─ AU intensity, each side of the face by itself
 
 The paper names these parts and does not publish sizes, tables or weights; where it is silent the choice is ours.
 
@@ -27,9 +30,6 @@ from torch import Tensor, nn
 from services.motion.aus import AUS, incidence
 from services.motion.rois import PATCH, ROIS, mirrored
 from services.recognizer.stag.config import StagConfig
-
-LEFT: Final = 0
-RIGHT: Final = 1
 
 _MASKED: Final = -1e9  # finite, so that a row in which all is masked stays free of NaN
 _LARGEST: Final = 10.0  # in RMS of the clip: one stray vector must not drown the face
@@ -70,7 +70,7 @@ class StagOutput(NamedTuple):
     roi_weights: Tensor
     """[B, R]: share of each ROI in the answer; sums to 1, 0 for what was never seen."""
     au_edges: Tensor
-    """[B, A, A], 0 to 1, symmetric, diagonal 0: how far two AUs acted together."""
+    """[B, A, A], 0 to 1, symmetric, diagonal 0: how far two AUs acted together, before they heard each other."""
     au_rois: Tensor
     """[B, A, R]: which ROIs an AU was read from; sums to 1 over R, 0 where none of its ROIs was seen."""
     frame_au: Tensor
@@ -80,7 +80,7 @@ class StagOutput(NamedTuple):
 class Stag(nn.Module):
     """The network. Equal configurations begin with equal weights."""
 
-    seen_on_side: Tensor
+    rois_of_side: Tensor
 
     def __init__(self, config: StagConfig | None = None) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Stag(nn.Module):
             nn.Linear(width, len(config.classes)),
         )
         self.fused_norm = nn.LayerNorm(width)
-        self.register_buffer("seen_on_side", torch.from_numpy(_rois_of_side()), persistent=False)  # [2, R] bool
+        self.register_buffer("rois_of_side", torch.from_numpy(_rois_of_side()), persistent=False)  # [2, R] bool
 
     def forward(self, clips: StagInput) -> StagOutput:
         """The answer for a batch of clips. Each clip needs a frame in which a ROI was seen."""
@@ -169,7 +169,7 @@ class Stag(nn.Module):
 
     def _intensity(self, rois: Tensor, ever_seen: Tensor) -> Tensor:
         """[B, A, 2]: each side of the face read by itself, the middle with both."""
-        one_side = ever_seen[:, None] & self.seen_on_side  # [B, 2, R]
+        one_side = ever_seen[:, None] & self.rois_of_side  # [B, 2, R]
         _, features = self.aus(rois[:, None], one_side)  # [B, 2, A, D]
         logits: Tensor = (features * self.intensity).sum(-1) + self.intensity_bias
         return logits.sigmoid().transpose(1, 2)
@@ -284,7 +284,7 @@ class Connectivity(nn.Module):
 
 
 class GraphLayer(nn.Module):
-    """E-GAT: graph attention whose scores are biased by the edges, with residuals.
+    """E-GAT, the paper's enhanced graph attention network; here, what enhances it are scores biased by the edges.
 
     Scores as in Veličković et al., "Graph attention networks", ICLR 2018, plus the logarithm of the edge: attention is
     proportional to the edge times what the features say of it. Their attention ranks neighbours alike for every node
