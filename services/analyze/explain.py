@@ -107,14 +107,14 @@ def describe(verdict: Verdict, window: window_pb2.ApexWindow | None, track: str,
         "onset_s": None,
         "offset_s": None,
         "measures": None,
-        "curve": None,
     }
     if seen is not None:
         line["onset_s"], line["offset_s"] = round(apex_s + seen.onset_s, 4), round(apex_s + seen.offset_s, 4)
         measures = asdict(seen.measures) | (seen.matched.measures() if seen.matched else {})
         line["measures"] = {name: round(value, 5) for name, value in measures.items()}
-        line["curve"] = {
-            "time_s": [round(apex_s + float(time), 4) for time in seen.times],
-            "strength": [round(float(value), 6) for value in seen.strength],
-        }
+    times, strength = (seen.times, seen.strength) if seen is not None else verdict.course or ((), ())
+    line["curve"] = {
+        "time_s": [round(apex_s + float(time), 4) for time in times],
+        "strength": [round(float(value), 6) for value in strength],
+    }
     return line

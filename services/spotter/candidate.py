@@ -25,6 +25,7 @@ _NOVELTY: Final = np.float32(C.novelty)
 _REACH_US: Final = int(C.dominance_s * SECOND)
 _APART_S: Final = sum(AFTER) / 2 - sum(BEFORE) / 2
 _STANDS_OUT: Final = C.stands_out
+_RISE_US: Final = int(C.rise_s * SECOND)
 _USUAL_US: Final = int(C.usual_s * SECOND)
 _RISING_US: Final = int(C.rising_s * SECOND)
 
@@ -60,11 +61,16 @@ class Candidate:
         """[n]: displacement from neutral along `direction`, outer-eye distances (Euclidean over all ROIs)."""
         return along(self.away(rows, window), self.direction).astype(np.float64)
 
+    def course(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """[n] seconds from the apex, and [n] its curve, from where it may have begun to the newest row."""
+        window = rows.since(self.apex_us - _RISE_US)
+        return (rows.times[window] - self.apex_us) / SECOND, self.curve(rows, window)
+
     def peak(self, rows: Rows) -> tuple[Peak, int]:
         """How far its curve has come in the rows, and the time at which its rise began."""
-        window = rows.since(self.apex_us - int(C.rise_s * SECOND))
-        found = peak(self.curve(rows, window), self.at(rows) - window.start)
-        return found, int(rows.times[window][found.start])
+        times, curve = self.course(rows)
+        found = peak(curve, int(times.searchsorted(0)))
+        return found, self.apex_us + round(times[found.start] * SECOND)
 
     def is_back(self, times: NDArray[np.int64], position: NDArray[np.float32]) -> bool:
         """Whether the newest row is. times, position: of the rows."""
@@ -76,9 +82,8 @@ class Candidate:
 
     def lasts_s(self, rows: Rows) -> float:
         """From foot to foot, as far as is known, seconds."""
-        window = rows.since(self.apex_us - int(C.rise_s * SECOND))
-        times = (rows.times[window] - self.apex_us) / SECOND
-        begin, end = feet(times, self.curve(rows, window), self.at(rows) - window.start)
+        times, curve = self.course(rows)
+        begin, end = feet(times, curve, int(times.searchsorted(0)))
         return end - begin
 
 

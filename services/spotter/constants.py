@@ -30,6 +30,10 @@ class Constants:
     """It is chosen among the frames of this long before."""
     overlap_s: float = 0.1
     """Frames are followed from the old one and the new one for so long."""
+    break_s: float = 0.4
+    """After a longer gap a new one is made at once, lest what follows rests on what was long before."""
+    nearest_s: float = 0.002
+    """A frame nearer to the last one than this adds nothing."""
     baseline_s: float = 1.35
     """What a ROI's position is compared with: its median over this long before."""
     ahead_s: float = 0.38
@@ -133,7 +137,7 @@ class Constants:
     @property
     def record_s(self) -> float:
         """What the position of a ROI in one frame rests on."""
-        return self.reference_s + self.grid_s + self.overlap_s
+        return self.reference_s + self.grid_s + self.overlap_s + self.break_s
 
     @property
     def delay_s(self) -> float:

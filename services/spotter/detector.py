@@ -7,6 +7,8 @@ arrives at the same state, and emits the same windows from there on.
 """
 
 from dataclasses import dataclass, field, replace
+from itertools import compress
+from operator import not_
 from typing import Final, Literal
 
 import numpy as np
@@ -16,7 +18,7 @@ from microex.v1 import frame_pb2, stream_pb2, window_pb2
 from services.spotter.candidate import Candidate, due
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.constants import DETECTOR_VERSION, LOOK_BACK_S
-from services.spotter.judge import Expression, Verdict, judge
+from services.spotter.judge import Expression, Verdict, dismissed, judge
 from services.spotter.reading import Face, read
 from services.spotter.reason import Reason
 from services.spotter.rows import SECOND, Rows
@@ -27,6 +29,7 @@ __all__ = ["DETECTOR_VERSION", "LOOK_BACK_S", "Detector", "Step"]
 
 _LOOK_BACK_US: Final = int(LOOK_BACK_S * SECOND)
 _DELAY_US: Final = int(C.delay_s * SECOND)
+_NEAREST_US: Final = int(C.nearest_s * SECOND)
 _WAIT_US: Final = int(C.wait_s * SECOND)
 _RISE_US: Final = int(C.rise_s * SECOND)
 
@@ -85,8 +88,12 @@ class Detector:
         refused = self._refuse(face)
         if refused is not None:
             return refused
+        past = self._begin(face, message)
         self._time_base = message.frame.time_base
-        return self._take(self._signal.see(face), message)
+        step = self._take(self._signal.see(face), message)
+        if past is not None:
+            step.windows[:0], step.verdicts[:0] = past.windows, past.verdicts
+        return step
 
     def _take(self, sight: Sight, message: frame_pb2.FaceFrame) -> Step:
         """What was measured on the next frame, and what follows from it."""
@@ -106,25 +113,28 @@ class Detector:
         return int(self._rows.times[-1]) if len(self._rows) else None
 
     def _refuse(self, face: Face) -> Step | None:
-        """A step for a frame that is not analysed; starts afresh when the stream jumps."""
+        """A step for a frame that is not analysed."""
         newest_us = self._newest_us()
         if newest_us is not None:
             indices = self._rows.table["index"]
             if face.index <= indices[-1]:
                 known = face.index < indices[0] or face.index in indices
                 return Step("repeat", face.time_us) if known else Step("rejected", face.time_us, reason="late")
-            if face.time_us == newest_us:
+            if 0 <= face.time_us - newest_us < _NEAREST_US:
                 return Step("rejected", face.time_us, reason="time")
-        if face.flaw:
-            return Step("rejected", face.time_us, reason=face.flaw)
+        return Step("rejected", face.time_us, reason=face.flaw) if face.flaw else None
+
+    def _begin(self, face: Face, message: frame_pb2.FaceFrame) -> Step | None:
+        """Starts afresh when the stream jumps; returns what comes of what was before, then."""
+        newest_us, past = self._newest_us(), None
         if newest_us is not None and not 0 < face.time_us - newest_us <= _LOOK_BACK_US:
             # Nothing of the past bears on what follows, so what follows is whole.
-            self._forget()
+            past = self._finish(message)
             self._silent_until_us = None
         elif newest_us is None and not self._whole:
             self._silent_until_us = face.time_us + _LOOK_BACK_US
         self._whole = True
-        return None
+        return past
 
     def _decide(self, message: frame_pb2.FaceFrame, step: Step) -> None:
         """Judges the candidates whose time has come; fills `step`."""
@@ -148,16 +158,19 @@ class Detector:
     def _close(self, candidate: Candidate, message: frame_pb2.FaceFrame, step: Step) -> None:
         """A long one that has come back, or never will."""
         peak, start_us = candidate.peak(self._rows)
-        if peak.phase == "decayed":
-            self._decayed.append(candidate)
-            # Of a movement that is held, the first peak that is no part of a larger one speaks for all.
-            if not any(
-                start_us < other.apex_us < candidate.apex_us and other.peak(self._rows)[0].phase != "part"
-                for other in self._decayed + self._open
-            ):
-                self._judge(candidate, message, step)
-        elif peak.phase != "part":
-            step.verdicts.append(Verdict(candidate.apex_us, False, "drift" if peak.phase == "drift" else "no_return"))
+        if peak.phase != "decayed":
+            reason: Reason = "no_return" if peak.phase == "open" else peak.phase
+            step.verdicts.append(dismissed(self._rows, candidate, reason))
+            return
+        self._decayed.append(candidate)
+        # Of a movement that is held, the first peak that is no part of a larger one speaks for all.
+        if any(
+            start_us < other.apex_us < candidate.apex_us and other.peak(self._rows)[0].phase != "part"
+            for other in self._decayed + self._open
+        ):
+            step.verdicts.append(dismissed(self._rows, candidate, "part"))
+        else:
+            self._judge(candidate, message, step)
 
     def _judge(self, candidate: Candidate, message: frame_pb2.FaceFrame, step: Step) -> None:
         verdict = judge(self._rows, candidate)
@@ -176,17 +189,25 @@ class Detector:
         return build(self._rows, found, message, self._time_base)
 
     def _end(self, message: frame_pb2.FaceFrame) -> Step:
-        """What is past its apex and has decayed is judged at once; nothing is emitted by guess."""
+        step = self._finish(message)
+        self._whole = True
+        self._silent_until_us = None
+        return step
+
+    def _finish(self, message: frame_pb2.FaceFrame) -> Step:
+        """Judges what is past its apex and has decayed, emits nothing by guess, and forgets all."""
         newest_us = self._newest_us()
         step = Step("end", newest_us if newest_us is not None else message.end.last_seen.time_us)
         if newest_us is not None:
             self._signal.finish()
-            self._open += due(self._rows, newest_us - _DELAY_US, newest_us)
-            self._open = [candidate for candidate in self._open if candidate.peak(self._rows)[0].phase == "decayed"]
+            candidates = self._open + due(self._rows, newest_us - _DELAY_US, newest_us)
+            decayed = [candidate.peak(self._rows)[0].phase == "decayed" for candidate in candidates]
+            self._open = list(compress(candidates, decayed))
             self._decide(message, step)
+            if self.emits:
+                cut_off = [*compress(candidates, map(not_, decayed)), *self._open]
+                step.verdicts.extend(dismissed(self._rows, candidate, "no_return") for candidate in cut_off)
         self._forget()
-        self._whole = True
-        self._silent_until_us = None
         return step
 
 

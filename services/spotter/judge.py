@@ -45,7 +45,7 @@ class Verdict:
 
     apex_us: of the candidate. brief: soon back where it came from. reason: why it is no expression, None when it is.
     likelihood: that it is one, None where a plain bound refused it. seen: its curve and measures, None where it was not
-    even measured. found: the expression, None with a reason.
+    even measured; course: its curve then, see `Candidate.course`. found: the expression, None with a reason.
     """
 
     apex_us: int
@@ -54,13 +54,19 @@ class Verdict:
     likelihood: float | None = None
     seen: Seen | None = None
     found: Expression | None = None
+    course: tuple[Floats, Floats] | None = None
+
+
+def dismissed(rows: Rows, candidate: Candidate, reason: Reason) -> Verdict:
+    """Of one that is not measured."""
+    return Verdict(candidate.apex_us, candidate.brief, reason, course=candidate.course(rows))
 
 
 def judge(rows: Rows, candidate: Candidate) -> Verdict:
     """rows end at the frame of the decision."""
     seen = measure(rows, candidate)
     if not isinstance(seen, Seen):
-        return Verdict(candidate.apex_us, candidate.brief, seen)
+        return dismissed(rows, candidate, seen)
     chance, reason = None, _bounds(seen, candidate.brief)
     if reason is None:
         seen = _filtered(seen) if candidate.brief else seen

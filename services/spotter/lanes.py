@@ -5,9 +5,9 @@
                         └── offsets are released when older than the look-back ◄── acknowledged
 
 A detector's state is a pure function of the last `LOOK_BACK_S` seconds of its stream. So a record's offset is released
-only when it is older than that (and a margin) and every window decided so far is safe in Kafka: whoever begins at the
-committed offset, after a crash or a rebalance, arrives at the same state and emits what is missing. Nothing here knows
-Faust; agents.py feeds it.
+only when every window decided so far is safe in Kafka, and a later frame is older than that too (and a margin): whoever
+begins at the committed offset, after a crash or a rebalance, arrives at the same state, knows that it does, and emits
+what is missing, whatever gaps the stream has. Nothing here knows Faust; agents.py feeds it.
 """
 
 import asyncio
@@ -34,8 +34,14 @@ log = get_logger(__name__)
 MARGIN_S: Final = 1.0
 """Records are held this much longer than the look-back, so that commits may lag behind a little."""
 
+PATIENCE: Final = 10
+"""A silent stream's detector is kept this many times as long as its offsets are."""
+
 BATCH: Final = 16
 """Frames of one stream that go to a thread together: fewer hops between threads, still fair to other streams."""
+
+_LOOK_BACK_US: Final = int(LOOK_BACK_S * 1e6)
+_HOLD_US: Final = int((LOOK_BACK_S + MARGIN_S) * 1e6)
 
 Publish = Callable[[window_pb2.ApexWindow, str, bytes | None], Awaitable[None]]
 """Sends a window of a stream (with the trace it belongs to); returns when Kafka has acknowledged it."""
@@ -53,15 +59,20 @@ class Taken:
 
 @dataclass
 class Lane:
-    """One stream."""
+    """One stream.
+
+    held: its frames that were analysed, each with the stream time that had passed by then, microseconds. Where a
+    detector starts afresh, more than a look-back has passed.
+    """
 
     key: str
     detector: Detector
     task: asyncio.Task[None] | None = None
     waiting: deque[Taken] = field(default_factory=deque)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    held: deque[tuple[int, wire.Record]] = field(default_factory=deque)  # (stream time in µs, record)
-    newest_us: int = 0
+    held: deque[tuple[int, wire.Record]] = field(default_factory=deque)
+    passed_us: int = 0
+    newest_us: int = 0  # time of the last one that was analysed
     next_sequence: int = 0
     heard: float = 0.0  # clock at the last message
 
@@ -126,11 +137,17 @@ class Lanes:
         return self._ledger.taken()
 
     def drop_silent(self) -> None:
-        """Let go of streams that nothing was heard of for long; nothing is emitted by guess."""
+        """Release what is held of streams that nothing was heard of for long; nothing is emitted by guess. Their
+        detectors wait longer: it may have been Kafka that could not be reached, and the stream goes on where it was."""
         for lane in list(self._lanes.values()):
-            if not lane.waiting and self._clock() - lane.heard > self._silence_s:
+            silent_s = self._clock() - lane.heard
+            if lane.waiting or silent_s <= self._silence_s:
+                continue
+            if lane.held:
                 log.warning("stream fell silent", stream=lane.key)
                 metrics.SILENT.inc()
+                self._release(lane, len(lane.held))
+            if silent_s > PATIENCE * self._silence_s:
                 self._close(lane)
 
     async def stop(self) -> None:
@@ -154,11 +171,10 @@ class Lanes:
 
     def _close(self, lane: Lane) -> None:
         """Forget a stream and release all that was held or waiting for it."""
-        for record in [*(record for _, record in lane.held), *(taken.record for taken in lane.waiting)]:
-            self._ledger.release(record.partition, record.offset)
-        for _ in lane.waiting:
+        self._release(lane, len(lane.held))
+        for taken in lane.waiting:
+            self._ledger.release(taken.record.partition, taken.record.offset)
             self._room.release()
-        lane.held.clear()
         lane.waiting.clear()
         if self._lanes.get(lane.key) is lane:
             del self._lanes[lane.key]
@@ -203,13 +219,20 @@ class Lanes:
             kind = wire.kind_name(window.kind)
             metrics.WINDOWS.labels(window.stream.session, window.stream.camera, kind).inc()
             metrics.DELAY_SECONDS.observe((now_us - window.apex.time_us) / 1e6)
-        if result.step.outcome == "analysed":
-            lane.newest_us = max(lane.newest_us, now_us)
-        lane.held.append((now_us, record))
-        horizon = lane.newest_us - (LOOK_BACK_S + MARGIN_S) * 1e6
-        while lane.held and lane.held[0][0] < horizon:
-            _, old = lane.held.popleft()
-            self._ledger.release(old.partition, old.offset)
+        if result.step.outcome != "analysed":  # whoever reads it again leaves it out again
+            self._ledger.release(record.partition, record.offset)
+            return
+        step_us, lane.newest_us = now_us - lane.newest_us, now_us
+        lane.passed_us += step_us if 0 < step_us <= _LOOK_BACK_US else _HOLD_US
+        lane.held.append((lane.passed_us, record))
+        while len(lane.held) > 1 and lane.held[1][0] <= lane.passed_us - _HOLD_US:
+            self._release(lane, 1)
+
+    def _release(self, lane: Lane, count: int) -> None:
+        """So many of what is held, the oldest."""
+        for _ in range(count):
+            _, record = lane.held.popleft()
+            self._ledger.release(record.partition, record.offset)
 
     def _count(self, lane: Lane, message: frame_pb2.FaceFrame, result: "Result") -> None:
         session, camera = message.stream.session, message.stream.camera

@@ -20,6 +20,9 @@ MIN_CONTRAST: Final = 4.0
 MIN_EYE_PX: Final = CROP_PX / 16
 """Outer eye corners nearer than this are no face."""
 
+FARTHEST_PX: Final = 16.0 * CROP_PX
+"""Landmarks further out are no face's."""
+
 _EYES: Final = np.array([(159, 145), (158, 153), (33, 133), (386, 374), (385, 380), (362, 263)])
 """Of the right eye and of the left: two points of the upper lid and those across from them; the corners."""
 
@@ -100,11 +103,13 @@ def decoded(jpeg: bytes) -> NDArray[np.uint8]:
 
 @compiled("Tuple((f8, UniTuple(f8, 2)))(f4[:,::1])")
 def _eyes(landmarks: NDArray[np.float32]) -> tuple[float, tuple[float, float]]:
-    """How far apart the outer corners are, pixels to the right, not finite when any landmark is not; and the opening of
-    both, right and left: the eye aspect ratio of Soukupova & Cech, "Real-time eye blink detection using facial
-    landmarks", 2016."""
+    """How far apart the outer corners are, pixels to the right, not finite when any landmark is not, 0 when any lies
+    out of all bounds; and the opening of both, right and left: the eye aspect ratio of Soukupova & Cech, "Real-time eye
+    blink detection using facial landmarks", 2016."""
     if not np.isfinite(landmarks).all():
         return np.nan, (np.nan, np.nan)
+    if np.abs(landmarks).max() > FARTHEST_PX:
+        return 0.0, (0.0, 0.0)
     across = np.empty(len(_EYES))
     for k in range(len(_EYES)):
         one, other = landmarks[_EYES[k, 0]], landmarks[_EYES[k, 1]]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from services.motion.compiled import compiled, inlined
 from services.motion.displacement import Displacement, Tracker
 from services.motion.flow import Image
-from services.motion.light import Lit, evenly_lit
+from services.motion.light import evenly_lit
 from services.motion.rois import REGIONS, ROI_INDEX, ROIS
 from services.motion.templates import FLAT
 from services.spotter.blink import LIDS, place_lids, take_out_blink
@@ -133,14 +133,13 @@ class Successor:
         self.tracker, self.since_us = tracker, since_us
         self._rois, self._shifts = list[NDArray[np.float32]](), list[NDArray[np.float64]]()
 
-    def follow(self, lit: Lit, moved: Displacement) -> None:
-        """moved: how the reference saw the same frame."""
-        own = self.tracker.follow(lit)
+    def compare(self, own: Displacement, moved: Displacement) -> None:
+        """own, moved: how it and the reference saw the same frame."""
         self._rois.append(own.rois - moved.rois)
         self._shifts.append(own.head[2:4] - moved.head[2:4])
 
     def carried(self) -> Carried:
-        """Of what the reference saw, to how this one would have. At least one frame must have been followed."""
+        """Of what the reference saw, to how this one would have. At least one frame must have been compared."""
         rois = np.mean(self._rois, axis=0)
         return np.where(LIDS[:, None], 0, rois), np.mean(self._shifts, axis=0).astype(np.float32)
 
@@ -160,7 +159,7 @@ class Signal:
         lit = evenly_lit(face.picture)
         moved = self._reference.follow(lit)
         if self._next is not None:
-            self._next.follow(lit, moved)
+            self._next.compare(self._next.tracker.follow(lit), moved)
         row = np.zeros((), ROW)
         row["time_us"], row["index"] = face.time_us, face.index
         place_lids(moved.rois, face.landmarks)
@@ -201,12 +200,22 @@ class Signal:
         if self._reference is None:
             self._reference = self._chosen(face)
             return None
+        if face.time_us - int(self._rows.times[-1]) > _BREAK_US:
+            return self._begin_anew(face)
         carried, line = None, face.time_us // _GRID_US != int(self._rows.times[-1]) // _GRID_US
         if self._next is not None and (line or face.time_us - self._next.since_us > _OVERLAP_US):
             carried, self._reference, self._next = self._next.carried(), self._next.tracker, None
         if line:
             self._next = Successor(self._chosen(face), face.time_us)
         return carried
+
+    def _begin_anew(self, face: Face) -> Carried:
+        """Changes to a new one at once, which sees the last frame before it too."""
+        assert self._reference is not None
+        last, successor = evenly_lit(self._rows.kept[-1].picture), Successor(self._chosen(face), face.time_us)
+        successor.compare(successor.tracker(last), self._reference.follow(last))
+        self._reference, self._next = successor.tracker, None
+        return successor.carried()
 
     def _chosen(self, face: Face) -> Tracker:
         """Follows from the median of the most typical frames of the last `reference_s` before the grid line: those
@@ -263,4 +272,5 @@ def _median(pictures: list[Image], landmarks: NDArray[np.float32]) -> Image:
 
 _GRID_US: Final = int(C.grid_s * SECOND)
 _OVERLAP_US: Final = int(C.overlap_s * SECOND)
+_BREAK_US: Final = int(C.break_s * SECOND)
 _REFERENCE_US: Final = int(C.reference_s * SECOND)

@@ -13,7 +13,7 @@ from services.common import wire
 from services.common.errors import Poison
 from services.spotter import lanes as lanes_module
 from services.spotter.detector import LOOK_BACK_S, Step
-from services.spotter.lanes import MARGIN_S, Lanes
+from services.spotter.lanes import MARGIN_S, PATIENCE, Lanes
 
 HOLD_S = LOOK_BACK_S + MARGIN_S
 
@@ -32,10 +32,12 @@ class FakeDetector:
     """Emits a window for frames whose crop says so; remembers in what order it was called."""
 
     seen: list[tuple[str, int]]
+    made: int
     emits = True
 
     def __init__(self, whole: bool) -> None:
         self.whole = whole
+        FakeDetector.made += 1
 
     def step(self, message: frame_pb2.FaceFrame) -> Step:
         if message.HasField("end"):
@@ -88,7 +90,7 @@ class Desk:
 
 @pytest.fixture(autouse=True)
 def _fake_detector(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    FakeDetector.seen = []
+    FakeDetector.seen, FakeDetector.made = [], 0
     monkeypatch.setattr(lanes_module, "Detector", FakeDetector)
     yield
 
@@ -139,11 +141,32 @@ async def test_a_quiet_stream_holds_back_its_whole_partition(desk: Desk) -> None
     assert desk.lanes.positions() == {0: 0}
 
 
+@pytest.mark.parametrize("gap_s", [3.0, 9.0, 10.5, 1000.0])
+async def test_a_frame_from_before_a_gap_is_held_until_one_after_it_is_old_enough(desk: Desk, gap_s: float) -> None:
+    """Whoever began after the gap would not know for a look-back that it sees what the stream was."""
+    for i, seconds in enumerate((0, 1, 2, 2 + gap_s, 4 + gap_s, 12.9 + gap_s)):
+        await desk.send(frame(i, seconds))
+    await desk.until(lambda: desk.lanes.positions() == {0: 2} and len(FakeDetector.seen) == 6)
+    await desk.send(frame(6, 13.1 + gap_s))
+    await desk.until(lambda: desk.lanes.positions() == {0: 3})
+
+
+@pytest.mark.parametrize("back_s", [100.0, -1e4])
+async def test_a_clock_that_was_set_holds_nothing_back_for_ever(desk: Desk, back_s: float) -> None:
+    for i in range(20):
+        await desk.send(frame(i, 200.0 + i))
+    for i in range(20, 60):
+        await desk.send(frame(i, 200.0 + i - back_s))
+    await desk.until(lambda: desk.lanes.positions() == {0: 59 - HOLD_S})
+
+
 async def test_nothing_is_released_before_its_window_is_acknowledged(desk: Desk) -> None:
     desk.gate.clear()
     await desk.send(frame(0, 0.0, crop=b"window"))
-    await desk.send(frame(1, 100.0))
-    await desk.until(lambda: len(FakeDetector.seen) == 2)
+    for i in (1, 2):
+        await desk.send(frame(i, 5.0 * i))
+    await desk.send(frame(3, 17.0))
+    await desk.until(lambda: len(FakeDetector.seen) == 4)
     assert desk.lanes.positions() == {0: 0}
     desk.gate.set()
     await desk.until(lambda: desk.lanes.positions() == {0: 1})
@@ -165,11 +188,18 @@ async def test_a_silent_stream_is_let_go(desk: Desk) -> None:
     assert desk.lanes.positions() == {0: 0}
     desk.now = 61.0
 
-    def let_go() -> bool:
+    def let_go(offset: int) -> bool:
         desk.lanes.drop_silent()
-        return desk.lanes.positions() == {0: 1}
+        return desk.lanes.positions() == {0: offset}
 
-    await desk.until(let_go)
+    await desk.until(lambda: let_go(1))
+    await desk.send(frame(1, 0.1))  # it was Kafka that could not be reached
+    await desk.until(lambda: len(FakeDetector.seen) == 2)
+    assert FakeDetector.made == 1
+    desk.now = 61.0 * PATIENCE + 61.0
+    await desk.until(lambda: let_go(2))
+    await desk.send(frame(2, 0.2))
+    await desk.until(lambda: FakeDetector.made == 2)
 
 
 @pytest.mark.parametrize("value", [b"\xff\xff", None, b"", frame_pb2.FaceFrame().SerializeToString()])

@@ -150,6 +150,7 @@ def test_repeats_late_ones_and_equal_times_are_told_apart(neutral: FaceFrame) ->
     assert detector.step(at(neutral, 1, 33_000)).outcome == "repeat"
     assert detector.step(at(neutral, 2, 66_000)).reason == "late"
     assert detector.step(at(neutral, 4, 99_000)).reason == "time"
+    assert detector.step(at(neutral, 5, 99_001)).reason == "time", "nothing can be seen to move in a microsecond"
 
 
 def test_streams_do_not_mix(neutral: FaceFrame) -> None:
