@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -198,12 +199,20 @@ def _cause(faces: Sequence[Face], window: window_pb2.ApexWindow) -> str:
     return "mouth" if mouth else "unexplained"
 
 
+@cache
+def _written() -> str:
+    """Of the code that spots: the detector's version stands for its thresholds and trees alone."""
+    services = Path(__file__).parent.parent
+    files = sorted(file for part in ("ingest", "motion", "spotter") for file in (services / part).glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
 def _question(recording: Recording, settings: AnalyzeSettings, engine: Engine, extras: Extras) -> str:
     """What `watch` depends on; labels are not part of it."""
     size = recording.path.stat().st_size if recording.path.is_file() else len(list(recording.path.iterdir()))
     said = settings.model_dump(mode="json", exclude=set(LogSettings.model_fields))
     about = [str(recording.path.resolve()), size, recording.fps, DETECTOR_VERSION, engine.model.digest, said]
-    about += [asdict(extras)]
+    about += [asdict(extras), _written()]
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 

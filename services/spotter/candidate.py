@@ -5,6 +5,7 @@ noise is that of one number, not of forty.
 """
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -17,12 +18,15 @@ from services.spotter.calm import calm, calmed, counted
 from services.spotter.constants import CONSTANTS as C
 from services.spotter.curve import Peak, feet, peak
 from services.spotter.rows import SECOND, Rows, until
-from services.spotter.signal import AFTER, BEFORE, JUST_BEFORE, Span, baseline, bump
+from services.spotter.signal import AFTER, BEFORE, JUST_AFTER, JUST_BEFORE, Span, baseline, bump
 
 _DECAY: Final = np.float32(C.decay)
 _SATURATION: Final = np.float32(C.saturation)
 _NOVELTY: Final = np.float32(C.novelty)
 _REACH_US: Final = int(C.dominance_s * SECOND)
+AROUND: Final = ((BEFORE, AFTER), (JUST_BEFORE, AFTER), (BEFORE, JUST_AFTER), (JUST_BEFORE, JUST_AFTER))
+"""Where neutral is looked for, the surest first."""
+
 _APART_S: Final = sum(AFTER) / 2 - sum(BEFORE) / 2
 _STANDS_OUT: Final = C.stands_out
 _RISE_US: Final = int(C.rise_s * SECOND)
@@ -115,14 +119,11 @@ def _candidates(rows: Rows, row: int) -> list[Candidate]:
     the baseline, unless it is plain that the face is soon back where it came from."""
     time_us, position = int(rows.times[row]), rows.table["position"][row]
     weight = calm(rows.times, rows.table["position"], rows.table["misfit"], row)
-    brief = _brief(rows, time_us, BEFORE, weight)
-    returns = brief.strays(_APART_S) < C.returns
-    if not returns:
-        crowded = _brief(rows, time_us, JUST_BEFORE, weight)
-        returns = crowded.strays(_APART_S) < C.returns
-        brief = crowded if returns else brief
-    found = [brief] if _stands_out(rows.times, rows.table["novelty"], row) else []
-    if not returns or brief.lasts_s(rows) > C.micro_s:
+    tried = (_brief(rows, time_us, around, weight) for around in AROUND)
+    wide = next(tried)
+    brief = next((each for each in chain((wide,), tried) if each.strays(_APART_S) < C.returns), None)
+    found = [brief or wide] if _stands_out(rows.times, rows.table["novelty"], row) else []
+    if brief is None or brief.lasts_s(rows) > C.micro_s:
         away = position - baseline(rows, time_us)
         found.append(Candidate(time_us, False, False, away, np.zeros_like(away), _direction(away, weight)))
     return found
@@ -137,10 +138,11 @@ def _stands_out(times: NDArray[np.int64], novelty: NDArray[np.float32], row: int
     return len(before) == 0 or novelty[row] >= _STANDS_OUT * np.sort(before)[len(before) // 3]
 
 
-def _brief(rows: Rows, time_us: int, before_s: Span, weight: NDArray[np.float32]) -> Candidate:
-    away, drift = bump(rows, time_us, before_s)
-    drift = drift / np.float32(sum(AFTER) / 2 - sum(before_s) / 2)
-    return Candidate(time_us, True, before_s is not BEFORE, away, drift, _direction(away, weight))
+def _brief(rows: Rows, time_us: int, around: tuple[Span, Span], weight: NDArray[np.float32]) -> Candidate:
+    away, drift = bump(rows, time_us, around)
+    before, after = around
+    drift = drift / np.float32(sum(after) / 2 - sum(before) / 2)
+    return Candidate(time_us, True, around is not AROUND[0], away, drift, _direction(away, weight))
 
 
 @compiled("f8(f4[:,::1], f4[:,::1], f4[:,::1])")

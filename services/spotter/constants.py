@@ -168,7 +168,7 @@ CONSTANTS: Final = Constants()
 
 def _version() -> str:
     parts = (sorted(asdict(CONSTANTS).items()), LOOK_BACK_S, VERSION, NUM_FACES, TREES.digest)
-    return "3-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+    return "4-" + hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 DETECTOR_VERSION: Final = _version()

@@ -10,6 +10,7 @@ by how far the two are apart on these: a movement that straddles the change stay
 on more than `record_s` of the stream before it.
 """
 
+from itertools import product
 from typing import Any, Final, NamedTuple
 
 import cv2
@@ -35,14 +36,16 @@ BEFORE: Final[Span] = (-0.5, -0.28)
 JUST_BEFORE: Final[Span] = (-0.26, -0.18)
 NOW: Final[Span] = (-0.034, 0.034)
 AFTER: Final[Span] = (0.26, C.ahead_s)
+JUST_AFTER: Final[Span] = (0.18, 0.26)
 """Seconds from a row to those that it is compared with. A micro-expression is over in half a second; another may
-have ended just before it began."""
+have ended just before it began, or begin just after it ended."""
 
 _EDGES_US: Final = {
-    before: (np.array([*before, *NOW, *AFTER]) * SECOND).astype(np.int64) for before in (BEFORE, JUST_BEFORE)
+    around: (np.array([*around[0], *NOW, *around[1]]) * SECOND).astype(np.int64)
+    for around in product((BEFORE, JUST_BEFORE), (AFTER, JUST_AFTER))
 }
 
-_WIDE_US: Final = _EDGES_US[BEFORE]
+_WIDE_US: Final = _EDGES_US[BEFORE, AFTER]
 _AHEAD_US: Final = int(C.ahead_s * SECOND)
 _NOVELTY: Final = np.float32(C.novelty)
 _TEMPLATES: Final = np.ascontiguousarray(FLAT.T, np.float32)
@@ -232,13 +235,15 @@ class Signal:
         return Tracker(evenly_lit(picture), landmarks)
 
 
-def bump(rows: Rows, time_us: int, before_s: Span = BEFORE) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def bump(
+    rows: Rows, time_us: int, around: tuple[Span, Span] = (BEFORE, AFTER)
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """How far the face is from where it was shortly before and will be shortly after, and how far those two are apart.
 
     Returns [R, 2] each, outer-eye distances; both are 0 where one of them is not known.
     """
     table = rows.table
-    return _bump(rows.times, table["position"], table["shut"], time_us + _EDGES_US[before_s])
+    return _bump(rows.times, table["position"], table["shut"], time_us + _EDGES_US[around])
 
 
 def baseline(rows: Rows, time_us: int) -> NDArray[np.float32]:

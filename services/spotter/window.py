@@ -1,5 +1,7 @@
 """From an expression to the message that the recognizer reads: motion since the onset, curves, the apex crop."""
 
+from typing import Final
+
 import numpy as np
 
 from microex.v1 import frame_pb2, stream_pb2, window_pb2
@@ -13,6 +15,9 @@ from services.spotter.curve import middle
 from services.spotter.judge import Expression
 from services.spotter.rows import SECOND, Rows
 from services.spotter.select import select
+
+_RECENT: Final = 9
+"""Frames whose distance tells where those to come will be."""
 
 
 def build(
@@ -52,8 +57,9 @@ def _moment(rows: Rows, time_us: int) -> stream_pb2.Moment:
     at = int(np.searchsorted(times, time_us))
     if at < len(times):
         return stream_pb2.Moment(index=int(indices[at]), time_us=int(times[at]))
-    ahead = (time_us - int(times[-1])) / float(middle(np.diff(times)))
-    return stream_pb2.Moment(index=int(indices[-1]) + round(ahead), time_us=time_us)
+    recent = slice(-_RECENT, None)  # the rate may have changed
+    frame_us = np.ptp(times[recent]) / np.ptp(indices[recent])
+    return stream_pb2.Moment(index=int(indices[-1]) + round((time_us - int(times[-1])) / frame_us), time_us=time_us)
 
 
 def _tensor(rows: Rows, found: Expression) -> MotionTensor:

@@ -75,4 +75,4 @@ def test_selection_spreads_over_rise_and_fall() -> None:
 def test_constants_that_look_back_too_far_are_refused() -> None:
     with pytest.raises(ValueError, match="rest on"):
         Constants(wait_s=4.0)
-    assert LOOK_BACK_S == 10 and DETECTOR_VERSION.startswith("3-")
+    assert LOOK_BACK_S == 10 and DETECTOR_VERSION.startswith("4-")

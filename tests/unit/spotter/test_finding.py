@@ -58,8 +58,13 @@ def test_decides_within_0_6_s_of_the_apex(neutral: FaceFrame) -> None:
             assert step.time_us - window.apex.time_us <= 600_000
 
 
-def test_two_expressions_close_together_stay_two(neutral: FaceFrame) -> None:
-    plants = [Plant("smile", 40, 44, 49, 0.4), Plant("frown", 53, 57, 62, 0.6)]
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [("smile", "frown", 3), ("frown", "smile", 3), ("smile", "smile", 5), ("brow raise", "brow raise", 5)],
+)
+def test_two_expressions_close_together_stay_two(neutral: FaceFrame, one: str, other: str, apart: int) -> None:
+    """apart: neutral frames between them."""
+    plants = [Plant(one, 40, 44, 49, 0.5), Plant(other, 50 + apart, 54 + apart, 59 + apart, 0.5)]
     found = windows(run(planted(neutral, 4, 30, plants)))
     assert len(found) == 2 and all(overlap(w, p) >= 0.5 for w, p in zip(found, plants, strict=True))
 
