@@ -3,19 +3,19 @@
 import threading
 from collections import Counter
 from contextlib import ExitStack, closing
+from time import monotonic
 
 from microex.v1 import frame_pb2, stream_pb2
 from services.common.consent import ConsentWatch
-from services.common.errors import Fatal, MicroexError
+from services.common.errors import Fatal, MicroexError, Retryable
 from services.common.kafka import Outbox
 from services.common.logs import get_logger
 from services.common.settings import IngestSettings
-from services.common.wire import now_us
 from services.ingest.account import Account
 from services.ingest.cameras import CameraConfig
 from services.ingest.core import Ingest
 from services.ingest.feed import Feed
-from services.ingest.live import Live, backoff_s, open_url, open_webcam
+from services.ingest.live import LONGEST_WAIT_S, Live, backoff_s, open_url, open_webcam
 from services.ingest.publisher import Publisher
 from services.ingest.sources import FileSource, open_folder, open_video
 
@@ -84,30 +84,48 @@ class Camera:
 
     def run(self) -> None:
         """Runs to the end. A live source whose run failed begins a new one, with a new epoch; a file is given up."""
+        in_a_row = 0
         while not self._stop.is_set():
+            began_s = monotonic()
             try:
                 self._run_once()
             except Exception as error:  # noqa: BLE001 - one camera must never take the others down
-                self.failures += 1
-                known = error if isinstance(error, MicroexError) else Fatal("unexpected error", error=repr(error))
+                unexpected = Retryable if self.config.live else Fatal
+                known = error if isinstance(error, MicroexError) else unexpected("unexpected error", error=repr(error))
                 if not self.config.live or isinstance(known, Fatal):
-                    self.error = known
-                    self._log.error("camera given up", error=str(known), exc_info=known is not error)
+                    self._give_up(known, trace=known is not error)
                     return
-                wait_s = backoff_s(self.failures)
-                self._log.error("camera failed", error=str(known), retry_in_s=round(wait_s, 2))
+                self.failures += 1
+                in_a_row = in_a_row + 1 if monotonic() - began_s < LONGEST_WAIT_S else 0
+                wait_s = backoff_s(in_a_row)
+                self._log.error(
+                    "camera failed", error=str(known), retry_in_s=round(wait_s, 2), exc_info=known is not error
+                )
                 self._stop.wait(wait_s)
             else:
                 return
 
+    def confirm(self) -> None:
+        """After `run`, when Kafka answered for all that was sent: a refusal of the last messages is an error, too."""
+        try:
+            self.publisher.check()
+        except Retryable as error:
+            if self.error is None:
+                self._give_up(error)
+
+    def _give_up(self, error: MicroexError, trace: bool = False) -> None:
+        self.failures += 1
+        self.error = error
+        self._log.error("camera given up", error=str(error), exc_info=trace)
+
     def _run_once(self) -> None:
         """One run: from opening the source to the last message. Raises what ended it early."""
-        epoch_ms = now_us() // 1000 if self.config.live else 0
         base = stream_pb2.TIME_BASE_UTC if self.config.live else stream_pb2.TIME_BASE_MEDIA
         leave = threading.Event()
         with ExitStack() as ending:
             source = self._open(leave)
             ending.callback(source.close)
+            epoch_ms = source.clock() // 1000 if isinstance(source, Live) else 0
             ingest = Ingest(self.config.session, self.config.camera, epoch_ms, base, self._settings)
             ending.enter_context(closing(ingest))
             ending.callback(self._settle, ingest)
@@ -160,10 +178,10 @@ class Camera:
                 ingest.drop("behind", behind)
                 if captured is not None:
                     messages = ingest.step(captured)
-                elif feed.ended:
-                    return End.REASON_SOURCE_END
-                elif self.config.live:
-                    messages = ingest.elapse(now_us())
+                elif feed.ended and not self._stop.is_set():
+                    return End.REASON_LOST if self.config.live else End.REASON_SOURCE_END
+                elif isinstance(self._source, Live):
+                    messages = ingest.elapse(self._source.clock())
             self._publish(messages)
 
     def _discard(

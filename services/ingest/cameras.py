@@ -99,7 +99,8 @@ class CameraConfig(BaseModel):
             return self
         path = folder / self.path
         if path.is_dir() != (self.fps is not None):
-            raise ValueError("fps: a folder of images needs it, and only a folder of images")
+            wrong = "a folder of images needs fps" if path.is_dir() else "fps is given, but its source is no folder"
+            raise ValueError(f"camera {self.camera} of session {self.session}: {wrong}")
         return self.model_copy(update={"source": SecretStr(str(path))})
 
 
@@ -114,6 +115,8 @@ def read_cameras(path: Path) -> list[CameraConfig]:
     because it may hold a password."""
     try:
         content = yaml.safe_load(path.read_text())
+        if not isinstance(content, dict):
+            raise ValueError("the file needs a list of cameras under `cameras:`")
         cameras = [camera.located(path.parent) for camera in _Cameras.model_validate(content).cameras]
     except OSError as error:
         raise Fatal(f"{path} cannot be read: {error.strerror}") from error
@@ -123,7 +126,7 @@ def read_cameras(path: Path) -> list[CameraConfig]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise Fatal(f"{path}: {where}: {first['msg']}") from None
+        raise Fatal(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}") from None
     except ValueError as error:
         raise Fatal(f"{path}: {error}") from error
     names = [(camera.session, camera.camera) for camera in cameras]

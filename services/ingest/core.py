@@ -69,21 +69,26 @@ class Ingest:
         """What is to be published after this frame: ends of tracks that are lost, then the faces, older tracks first.
 
         Indices must ascend; those left out count as "undecodable". A frame that is not later than the one before it
-        is dropped as "time".
+        is dropped as "time", one whose processing raises as "failed".
         """
         if captured.index > self._next_index:
             self.drop("undecodable", captured.index - self._next_index)
         if self._last_us is not None and captured.time_us <= self._last_us:
             self.drop("time")
             return []
-        self._next_index, self._last_us = captured.index + 1, captured.time_us
+        self._last_us = captured.time_us
         assert self._find is not None
-        faces = self._find(captured.picture, captured.time_us)
-        ends = self.elapse(captured.time_us)
-        frames = [
-            self._face(track, face, captured)
-            for track, face in self._tracker.step(captured.index, captured.time_us, faces)
-        ]
+        try:
+            faces = self._find(captured.picture, captured.time_us)
+            ends = self.elapse(captured.time_us)
+            frames = [
+                self._face(track, face, captured)
+                for track, face in self._tracker.step(captured.index, captured.time_us, faces)
+            ]
+        except Exception:
+            self.drop("failed")
+            raise
+        self._next_index = captured.index + 1
         self.account.captured += 1
         self.account.with_face += bool(faces)
         self.account.without_face += not faces

@@ -6,15 +6,19 @@ When the landmarker falls behind, a file waits; a live source cannot wait, so it
 import threading
 from collections import deque
 from collections.abc import Iterable
+from typing import Final
 
 from services.ingest.sources import Captured
+
+MOST_BYTES: Final = 100_000_000
+"""Pictures held at the most: 24 frames of 720p or smaller, 16 of 1080p, 4 of 2160p. Two are always held."""
 
 
 class Feed:
     """Reads `frames` in a thread of its own from the moment it is made.
 
-    size: frames held at the most. drop_oldest: for live sources. leave: shared with the source; set by `stop`.
-    error: what ended the source early, or None.
+    size: frames held at the most, fewer where they would exceed MOST_BYTES. drop_oldest: for live sources. leave:
+    shared with the source; set by `stop`. error: what ended the source early, or None.
     """
 
     def __init__(self, frames: Iterable[Captured], size: int, drop_oldest: bool, leave: threading.Event) -> None:
@@ -39,11 +43,12 @@ class Feed:
             self._changed.notify_all()
 
     def _put(self, captured: Captured) -> bool:
+        size = min(self._size, max(2, MOST_BYTES // captured.picture.nbytes))
         with self._changed:
-            if self._drop_oldest and len(self._line) >= self._size:
+            while self._drop_oldest and len(self._line) >= size:
                 self._line.popleft()
                 self._behind += 1
-            self._changed.wait_for(lambda: len(self._line) < self._size or self._leave.is_set())
+            self._changed.wait_for(lambda: len(self._line) < size or self._leave.is_set())
             if not self._leave.is_set():
                 self._line.append(captured)
                 self._changed.notify_all()

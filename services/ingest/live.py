@@ -7,10 +7,12 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from time import monotonic_ns
 from typing import Any, Final
 
 import cv2
 
+from services.common.errors import Retryable
 from services.common.logs import get_logger
 from services.common.wire import now_us
 from services.ingest.sources import Captured, three_channels
@@ -22,6 +24,9 @@ TIMEOUT_MS: Final = 5_000
 
 FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 30.0
+
+CLOCK_SET_US: Final = 1_000_000
+"""How far the times of a run may be from the machine's clock before a new run has to take UTC from it again."""
 
 
 def open_url(url: str) -> cv2.VideoCapture:
@@ -39,7 +44,8 @@ class Live:
     """The frames of a live source, until told to stop.
 
     opener: opens the source anew. stop: set to end; noticed within TIMEOUT_MS. log: knows which camera this is.
-    connected: whether frames come; reconnects: how often it was opened again.
+    connected: whether frames come; reconnects: how often it was opened again; clock: what its times are read from.
+    Iteration raises as that clock does.
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class Live:
         self._stop = stop
         self._log = log
         self._first_wait_s = first_wait_s
+        self.clock = steady_clock()
         self.connected = False
         self.reconnects = 0
 
@@ -60,17 +67,19 @@ class Live:
         index, last_us, failures = 0, 0, 0
         while not self._stop.is_set():
             capture, clock = self._opener(), UtcClock()
-            while not self._stop.is_set() and capture.isOpened() and capture.grab():
-                time_us = clock.utc_us(capture.get(cv2.CAP_PROP_POS_MSEC) * 1000, now_us())
-                if time_us is None:
-                    continue
-                good, picture = capture.retrieve()
-                if good:
-                    self.connected, failures = True, 0
-                    last_us = max(last_us + 1, time_us)
-                    yield Captured(index, last_us, three_channels(picture))
-                index += 1
-            capture.release()
+            try:
+                while not self._stop.is_set() and capture.isOpened() and capture.grab():
+                    time_us = clock.utc_us(capture.get(cv2.CAP_PROP_POS_MSEC) * 1000, self.clock())
+                    if time_us is None:
+                        continue
+                    good, picture = capture.retrieve()
+                    if good:
+                        self.connected, failures = True, 0
+                        last_us = max(last_us + 1, time_us)
+                        yield Captured(index, last_us, three_channels(picture))
+                    index += 1
+            finally:
+                capture.release()  # after an error, too: the next run has to open the same webcam
             if self._stop.is_set():
                 break
             wait_s = backoff_s(failures, self._first_wait_s)
@@ -91,6 +100,22 @@ def backoff_s(failures: int, first_s: float = FIRST_WAIT_S) -> float:
     """How long to wait after that many failures in a row: doubling up to LONGEST_WAIT_S, with jitter, so that cameras
     behind one switch do not come back at once."""
     return min(LONGEST_WAIT_S, first_s * 2.0 ** min(failures, 16)) * random.uniform(0.5, 1.0)
+
+
+def steady_clock() -> Callable[[], int]:
+    """A clock of UTC microseconds, taken once from the machine's: its steps are true whatever becomes of that one.
+
+    It raises Retryable once the machine's clock was set by more than CLOCK_SET_US, or the machine slept for as long.
+    """
+    offset_us = now_us() - monotonic_ns() // 1000
+
+    def clock_us() -> int:
+        time_us = offset_us + monotonic_ns() // 1000
+        if abs(off_us := now_us() - time_us) > CLOCK_SET_US:
+            raise Retryable("the machine's clock was set", by_s=round(off_us / 1e6, 3))
+        return time_us
+
+    return clock_us
 
 
 class UtcClock:

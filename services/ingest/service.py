@@ -31,7 +31,7 @@ LEAVE_S: Final = 10.0
 
 def run(path: Path, settings: IngestSettings) -> int:
     """Run the cameras of one file until SIGTERM or SIGINT, or until all of them ended; returns the exit code: 0, or
-    that of the first camera that was given up.
+    that of the first camera that was given up, or whose last frames Kafka refused.
 
     Raises Fatal for a bad file and for a session without consent, Retryable when Kafka is away at the start or does
     not take the last frames in time.
@@ -59,6 +59,8 @@ def run(path: Path, settings: IngestSettings) -> int:
         ending.callback(REGISTRY.unregister, Cameras(cameras, REGISTRY))
         _run_all(cameras, news)
         _flush(outbox, news)
+        for camera in cameras:
+            camera.confirm()
     return next((camera.error.exit_code for camera in cameras if camera.error is not None), 0)
 
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 
 from microex.v1 import consent_pb2, frame_pb2
 from scripts.broker import free_port
 from services.common import wire
+from services.common.kafka import client_config, topic_name
 from tests.support.ffmpeg import FFMPEG
 from tests.support.services import Service
 from tests.support.topics import Installation, decoded
@@ -187,6 +190,27 @@ def test_files_end_by_themselves_and_a_bad_one_costs_the_others_nothing(
     found = streams(installation, 73)
     assert {track: len(messages) for track, messages in found.items()} == {"good/0.0.0": 73}
     assert found["good/0.0.0"][-1].end.reason == frame_pb2.End.REASON_SOURCE_END
+
+
+def test_frames_that_kafka_refuses_at_the_very_end_are_an_error(
+    installation: Installation, feat_media: Path, tmp_path: Path
+) -> None:
+    """One picture: its messages are all sent before Kafka can say no to the first."""
+    stills = tmp_path / "stills"
+    stills.mkdir()
+    command = [FFMPEG, "-loglevel", "error", "-i", str(feat_media / "single_face.mp4"), "-frames:v", "1"]
+    subprocess.run([*command, str(stills / "0.png")], check=True, stdin=subprocess.DEVNULL)
+    topic = ConfigResource(
+        ConfigResourceType.TOPIC, topic_name(installation.settings, wire.FACE_FRAMES), {"max.message.bytes": "100"}
+    )
+    admin = KafkaAdminClient(**client_config(installation.settings))
+    admin.alter_configs([topic])
+    admin.close()
+    file = cameras(tmp_path, {"session": "s", "camera": "c", "source": "stills", "fps": 25})
+    with Service("ingest", file, env=installation.env) as service:
+        assert service.wait() == 75, service.log()
+        assert account(service, "c")["faces_published"] == 1
+        assert "Kafka refused" in service.await_event("camera given up")["error"]
 
 
 def test_without_consent_nothing_starts(installation: Installation, feat_media: Path, tmp_path: Path) -> None:

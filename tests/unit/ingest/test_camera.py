@@ -6,18 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from microex.v1 import frame_pb2
 from services.common import wire
 from services.common.errors import Fatal, Poison, Retryable
 from services.common.settings import IngestSettings
+from services.ingest import camera as camera_module
+from services.ingest import core
 from services.ingest.camera import Camera
 from services.ingest.cameras import CameraConfig
+from services.ingest.feed import Feed
+from services.ingest.landmarks import Face
 from services.ingest.metrics import Cameras
+from services.ingest.sources import Captured, Picture
 from tests.support.ffmpeg import FFMPEG
+from tests.unit.ingest.fakes import Clock, Connection, face
 
 End = frame_pb2.End
 
@@ -69,7 +77,7 @@ class Consents:
         return "no" if self.problem.is_set() else None
 
 
-def make(source: Path, outbox: Outbox, consents: Consents | None = None) -> Camera:
+def make(source: Path | str, outbox: Outbox, consents: Consents | None = None) -> Camera:
     config = CameraConfig(session="s", camera="c", source=SecretStr(str(source)))
     return Camera(config, IngestSettings(queue_frames=4), consents or Consents(), outbox)  # type: ignore[arg-type]
 
@@ -144,6 +152,118 @@ def test_a_record_that_kafka_refuses_fails_the_camera(feat_media: Path) -> None:
     assert len(outbox.sent) == 5, "nothing follows a hole in the stream"
     assert camera.publisher.settled() == {"acknowledged": 4, "refused": 1}
     assert camera.account.closes
+
+
+def test_the_last_record_of_a_file_that_kafka_refuses_fails_the_camera(feat_media: Path) -> None:
+    outbox = Outbox(refuse_from=73)
+    camera = make(feat_media / "single_face.mp4", outbox)
+    camera.run()
+    assert len(outbox.sent) == 73
+    camera.confirm()
+    assert isinstance(camera.error, Retryable) and camera.failures == 1
+
+
+class Room:
+    """A live camera with somebody before it, told to stop in its second run. Its landmarker, which a file may use as
+    well, breaks down once, at picture number `breaks_at`, from 1."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, breaks_at: int | None = None) -> None:
+        self.clock = Clock(monkeypatch)
+        self.looked_at, self._breaks_at = 0, breaks_at
+        self.outbox = Outbox(self._sent)
+        self.camera = make("rtsp://viewer:s3cret@nowhere/room", self.outbox)
+        self.connections = [Connection(self.clock, 1_000_000), Connection(self.clock, 1_000_000)]
+        waiting = iter(self.connections)
+        monkeypatch.setattr(camera_module, "open_url", lambda _: next(waiting))
+        monkeypatch.setattr(camera_module, "backoff_s", lambda _: 0.0)
+        monkeypatch.setattr(core, "Landmarker", lambda _: self)
+
+    def __call__(self, _picture: Picture, _time_us: int) -> list[Face]:
+        self.looked_at += 1
+        if self.looked_at == self._breaks_at:
+            raise RuntimeError("graph has errors")
+        return [face(320)]
+
+    def close(self) -> None:
+        pass
+
+    def _sent(self, _: int) -> None:
+        if len(self.epochs) == 2:
+            self.camera.stop()
+
+    @property
+    def epochs(self) -> set[str]:
+        return {m.stream.track.split(".")[0] for _, m in self.outbox.sent}
+
+
+@pytest.mark.parametrize("where", ["the source", "the landmarker", "the clock"])
+def test_a_live_camera_begins_a_new_run_whatever_went_wrong(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    room = Room(monkeypatch, breaks_at=3 if where == "the landmarker" else None)
+
+    def tear() -> None:
+        raise cv2.error("torn")
+
+    if where == "the source":
+        room.connections[0].when = {20: tear}
+    if where == "the clock":
+        room.connections[0].when = {20: lambda: room.clock.set(-10_000_000)}
+    with capture_logs() as logs:
+        room.camera.run()
+    assert room.camera.error is None and room.camera.failures == 1
+    assert len(room.epochs) == 2
+    assert set(room.outbox.ends[:-1]) == {"REASON_LOST"} and room.outbox.ends[-1] == "REASON_SHUTDOWN"
+    assert room.camera.account.closes
+    assert (room.camera.account.dropped["failed"] > 0) == (where == "the landmarker"), "the frame itself is counted"
+    [failed] = [entry for entry in logs if entry["event"] == "camera failed"]
+    assert failed["log_level"] == "error" and failed["exc_info"] == (where != "the clock")
+    assert all(connection.released for connection in room.connections)
+
+
+def test_a_stop_is_never_taken_for_the_end_of_the_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(monkeypatch)
+    room.connections[0].frames = 20
+    take = Feed.take
+
+    def stopped_while_waiting(feed: Feed, timeout_s: float) -> tuple[Captured | None, int]:
+        if room.looked_at and not feed.held:
+            room.camera.stop()
+            assert feed.join(10)
+        return take(feed, timeout_s)
+
+    monkeypatch.setattr(Feed, "take", stopped_while_waiting)
+    room.camera.run()
+    assert room.outbox.ends == ["REASON_SHUTDOWN"] and room.camera.account.closes
+
+
+def test_waits_double_only_while_runs_fail_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    camera, lasting, waits, now_s = make("webcam:0", Outbox()), iter([1, 1, 3600, 1]), [], 0.0
+
+    def run_once() -> None:
+        nonlocal now_s
+        now_s += next(lasting, 0)
+        raise Retryable("odd")
+
+    def wait(failures: int) -> float:
+        waits.append(failures)
+        if len(waits) == 4:
+            camera.stop()
+        return 0.0
+
+    monkeypatch.setattr(camera, "_run_once", run_once)
+    monkeypatch.setattr(camera_module, "backoff_s", wait)
+    monkeypatch.setattr(camera_module, "monotonic", lambda: now_s)
+    camera.run()
+    assert waits == [1, 2, 0, 1] and camera.failures == 4
+
+
+def test_an_unexpected_error_with_a_file_stays_an_error_of_that_file(
+    feat_media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = Room(monkeypatch, breaks_at=3)
+    camera = make(feat_media / "single_face.mp4", room.outbox)
+    camera.run()
+    assert camera.error is not None and "graph has errors" in str(camera.error) and camera.failures == 1
+    assert len(room.outbox.sent) == 2 and camera.account.closes
 
 
 def test_the_metrics_close(feat_media: Path) -> None:

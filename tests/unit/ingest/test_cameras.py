@@ -42,14 +42,14 @@ cameras:
         ("cameras: [{session: s, camera: c, source: '${NOWHERE_SET}/x'}]", r"cameras\.0\.source.*NOWHERE_SET"),
         ("cameras: [{session: s, camera: c, source: 'ftp://u:s3cret@h/x'}]", "rtsp"),
         ("cameras: [{session: s, camera: c, source: 'rtsp://u:s3cret@h/x', fps: 25}]", "fps"),
-        ("cameras: [{session: s, camera: c, source: a.mp4, fps: 25}]", "fps"),
+        ("cameras: [{session: s, camera: c, source: a.mp4, fps: 25}]", "camera c of session s: fps is given"),
         ("cameras: [{session: s, camera: c, source: ., fps: 0}]", r"cameras\.0\.fps"),
-        ("cameras: [{session: s, camera: c, source: .}]", "fps"),
+        ("cameras: [{session: s, camera: c, source: .}]", "camera c of session s: a folder of images needs fps"),
         ("cameras: []", "cameras"),
         ("cameras: [{session: s, camera: c, source: a.mp4}, {session: s, camera: c, source: b.mp4}]", "same name"),
         ("cameras: [", "not YAML: see line"),
         ("just text", "the file"),
-        ("", "the file"),
+        ("", "the file needs a list of cameras"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, words: str) -> None:

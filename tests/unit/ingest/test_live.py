@@ -1,58 +1,29 @@
 """Live sources: they come back, the index goes on, times are those of capture, nothing tells the address."""
 
 import threading
-from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest import live
+from services.common.errors import Retryable
+from services.ingest import feed as feed_module
 from services.ingest.feed import Feed
 from services.ingest.live import LONGEST_WAIT_S, Live, UtcClock, backoff_s
 from services.ingest.sources import Captured
+from tests.unit.ingest.fakes import FRAME_US, Clock, Connection
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
-FRAME_US = 40_000
 
 
-class Clock:
-    """A wall clock that only the camera moves."""
-
-    now_us = 1_700_000_000_000_000
-
-
-class Connection:
-    """What cv2.VideoCapture is for a source that gives `frames` pictures in time and then breaks off; `bad` of them
-    cannot be decoded."""
-
-    def __init__(self, clock: Clock, frames: int, bad: tuple[int, ...] = ()) -> None:
-        self.clock, self.frames, self.bad, self.at, self.released = clock, frames, bad, -1, False
-
-    def isOpened(self) -> bool:
-        return self.frames > 0
-
-    def grab(self) -> bool:
-        self.at += 1
-        self.clock.now_us += FRAME_US
-        return self.at < self.frames
-
-    def retrieve(self) -> tuple[bool, Any]:
-        return self.at not in self.bad, PICTURE
-
-    def get(self, prop: int) -> float:
-        assert prop == cv2.CAP_PROP_POS_MSEC
-        return self.at * FRAME_US / 1000
-
-    def release(self) -> None:
-        self.released = True
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
 
 
-def test_the_index_goes_on_over_reconnections(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, stop = Clock(), threading.Event()
-    monkeypatch.setattr(live, "now_us", lambda: clock.now_us)
+def test_the_index_goes_on_over_reconnections(clock: Clock) -> None:
+    stop = threading.Event()
     made = [Connection(clock, 5), Connection(clock, 0), Connection(clock, 0), Connection(clock, 6, bad=(3,))]
     waiting = iter(made)
     source = Live(lambda: next(waiting), stop, first_wait_s=0.0)  # type: ignore[arg-type, return-value]
@@ -67,6 +38,28 @@ def test_the_index_goes_on_over_reconnections(monkeypatch: pytest.MonkeyPatch) -
     assert source.reconnects == 3
     assert not source.connected
     assert all(connection.released for connection in made)
+
+
+@pytest.mark.parametrize("by_us", [-900_000, 900_000])
+def test_steps_of_time_are_true_when_the_clock_is_corrected(clock: Clock, by_us: int) -> None:
+    connection = Connection(clock, 50)
+    connection.when = {20: lambda: clock.set(by_us)}
+    source = Live(lambda: connection, threading.Event())  # type: ignore[arg-type, return-value]
+    times = [captured.time_us for captured, _ in zip(source, range(48), strict=False)]
+    assert set(np.diff(times)) == {FRAME_US}
+
+
+@pytest.mark.parametrize("by_us", [-10_000_000, 10_000_000])
+def test_a_clock_that_was_set_ends_the_run_and_lets_go_of_the_camera(clock: Clock, by_us: int) -> None:
+    connection = Connection(clock, 50)
+    connection.when = {20: lambda: clock.set(by_us)}
+    source = Live(lambda: connection, threading.Event())  # type: ignore[arg-type, return-value]
+    times = []
+    with pytest.raises(Retryable, match="clock was set"):
+        times.extend(captured.time_us for captured in source)
+    assert connection.at == 20 and connection.released
+    again = next(iter(Live(lambda: Connection(clock, 5), threading.Event())))  # type: ignore[arg-type, return-value]
+    assert again.time_us == clock.now_us, "the next run is in UTC again"
 
 
 @given(st.integers(0, 50))
@@ -132,6 +125,21 @@ def test_a_live_feed_drops_the_oldest_and_counts_them() -> None:
     assert feed.take(5) == (None, 0) and feed.ended
     feed.stop()
     assert feed.join(5)
+
+
+def test_large_pictures_are_bounded_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "MOST_BYTES", 3 * PICTURE.nbytes)
+    large, reached_end = np.zeros((8, 8, 3), np.uint8), threading.Event()
+
+    def source():  # type: ignore[no-untyped-def]
+        yield from frames(6)
+        yield from (Captured(index, index * FRAME_US, large) for index in range(6, 10))
+        reached_end.set()
+
+    feed = Feed(source(), size=24, drop_oldest=True, leave=threading.Event())
+    assert reached_end.wait(10)
+    assert feed.held == 2, "of those that are too large for the bound, two"
+    assert [(c.index, behind) for c, behind in (feed.take(5), feed.take(5)) if c] == [(8, 8), (9, 0)]
 
 
 def test_a_files_feed_waits_and_loses_nothing() -> None:
