@@ -1,18 +1,23 @@
 """What an operator does now and then: topics, consents, forgetting a session."""
 
-from typing import Any
+import time
+from typing import Any, Final
 
 import click
 from kafka import TopicPartition
+from kafka.errors import KafkaError
 
 from microex.v1 import consent_pb2
 from services.common import wire
 from services.common.consent import Consent, refusal
-from services.common.errors import Fatal, Poison
+from services.common.errors import Fatal, Poison, Retryable
 from services.common.ids import cache_prefix, check_name, stream_key
 from services.common.kafka import Outbox, create_topics, make_consumer, topic_name
 from services.common.logs import configure
 from services.common.settings import KafkaSettings, RecognizerSettings, flags, load
+
+ACKNOWLEDGED_S: Final = 60.0
+"""How long Kafka may take to acknowledge what a command wrote."""
 
 
 @click.group()
@@ -98,8 +103,28 @@ def consent_withdraw(session: str, **options: Any) -> None:
 def _record(settings: KafkaSettings, record: consent_pb2.Consent) -> None:
     configure(settings)
     outbox = Outbox(settings)
-    outbox.send(wire.CONSENTS, record.session.encode(), record).get(timeout=30)
-    outbox.close()
+    _see_through(outbox, wire.CONSENTS, [outbox.send(wire.CONSENTS, record.session.encode(), record)])
+
+
+def _see_through(outbox: Outbox, topic: wire.Topic, sent: list[Any]) -> None:
+    """Wait until Kafka has acknowledged all that was sent, and close. Raises Retryable with how many it has not, and
+    why."""
+    # Each one is asked: flushing tells nothing of refusals, and waits in vain for batches that were split.
+    deadline, refusals = time.monotonic() + ACKNOWLEDGED_S, []
+    for future in sent:
+        try:
+            future.get(timeout=max(0.0, deadline - time.monotonic()))
+        except KafkaError as error:
+            refusals.append(error)
+    outbox.close(1.0)  # nothing is left that may still come
+    if refusals:
+        raise Retryable(
+            "Kafka did not take all of it; mend the cause and run this again",
+            topic=topic.name,
+            refused=len(refusals),
+            of=len(sent),
+            error=type(refusals[0]).__name__,
+        )
 
 
 @click.command()
@@ -140,10 +165,7 @@ def _bury(settings: KafkaSettings, topic: wire.Topic, session: str) -> int:
                     continue
                 if whose.session == session:
                     found[record.key] = stream_key(whose)
-    for key, stream in found.items():
-        outbox.send(topic, key, None, stream=stream)
-    outbox.flush(60)
-    outbox.close()
+    _see_through(outbox, topic, [outbox.send(topic, key, None, stream=stream) for key, stream in found.items()])
     consumer.close()
     return len(found)
 

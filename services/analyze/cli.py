@@ -12,10 +12,11 @@ from rich.text import Text
 
 from services.analyze.events import Mark
 from services.analyze.export import export as export_session
+from services.analyze.files import writing
 from services.analyze.names import camera_name, folder_name, unique
 from services.analyze.style import clock
-from services.analyze.summary import words
-from services.common.errors import Fatal, Poison, Retryable
+from services.analyze.summary import count, refuse_other, words
+from services.common.errors import Poison, Retryable
 from services.common.ids import check_name
 from services.common.logs import configure
 from services.common.settings import AnalyzeSettings, KafkaSettings, flags, load
@@ -56,12 +57,14 @@ def analyze(
     cameras = unique(check_name("camera", camera) if camera else camera_name(video) for video in videos)
     folders = [out / name for name in unique(folder_name(camera_name(video)) for video in videos)]
     _make(out)
+    for video, folder in zip(videos, folders, strict=True):
+        refuse_other(folder, video)
     code = 0
     engine = _engine(settings)
     for video, name, folder in zip(videos, cameras, folders, strict=True):
         try:
             _analyze_one(video, folder, session, name, settings, engine, explain)
-        except (Poison, Retryable, OSError) as error:
+        except (Poison, Retryable, OSError) as error:  # Fatal, such as a full disk, would meet the others too
             fault = _of_system(error, video) if isinstance(error, OSError) else error
             click.echo(f"microex: {fault}", err=True)
             code = code or fault.exit_code
@@ -107,8 +110,11 @@ def _analyze_one(
             lambda frames, total, found: bar.update(task, completed=frames, total=total, found=found),
             explain,
         )
-    frames, speed = outcome.summary["frames"]["read"], outcome.summary["frames_per_s"]
-    _show(folder, outcome.marks, note=f"{frames:,} frames, {speed} frames/s" if speed else f"{frames:,} frames")
+    frames, speed = count(outcome.summary["frames"]["read"], "frame"), outcome.summary["frames_per_s"]
+    note = f"{frames}, {speed} frames/s" if speed else frames
+    if outcome.fault is None and outcome.summary["fault"]:
+        note += f", {outcome.summary['fault']}"
+    _show(folder, outcome.marks, note=note)
     if outcome.fault:
         raise outcome.fault
 
@@ -149,10 +155,8 @@ def export(session: str, out: Path, idle_timeout: float, **options: Any) -> None
 
 
 def _make(out: Path) -> None:
-    try:
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Fatal("results cannot be written there", folder=str(out), error=error.strerror) from error
 
 
 def _show(folder: Path, marks: Sequence[Mark], origin_s: float = 0.0, note: str = "") -> None:

@@ -7,8 +7,8 @@ association), so that moving the boundary of an expression in ELAN moves its emo
 import mimetypes
 import os
 import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from pympi import Elan
@@ -21,11 +21,13 @@ _OF_SPAN: Final = "of expression"
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_eaf(path: Path, marks: Sequence[Mark], video: Path | None, origin_s: float = 0.0) -> None:
+def write_eaf(
+    path: Path, marks: Sequence[Mark], video: Path | None, faces: Mapping[str, int], origin_s: float = 0.0
+) -> None:
     """Write one camera's expressions.
 
-    video: what ELAN plays with it, by absolute URL and relative path. origin_s: seconds in the streams' time base that
-    become ELAN's zero.
+    video: what ELAN plays with it, by absolute address and relative path. faces: track to its number, those without an
+    expression too. origin_s: seconds in the streams' time base that become ELAN's zero.
     """
     eaf = Elan.Eaf(author="microex")
     eaf.remove_tier("default")
@@ -34,12 +36,12 @@ def write_eaf(path: Path, marks: Sequence[Mark], video: Path | None, origin_s: f
     eaf.add_linguistic_type(_OF_SPAN, "Symbolic_Association", timealignable=False)
     if video is not None:
         _link(eaf, video, path.parent)
-    faces = list(dict.fromkeys(mark.track for mark in marks)) or [""]
-    for number, track in enumerate(faces, 1):
+    shown = {mark.track for mark in marks}
+    for track in sorted(shown, key=faces.__getitem__) or [""]:
         face = sorted((mark for mark in marks if mark.track == track), key=lambda mark: mark.onset_s)
+        named = f" face {faces[track]}" if track and len(faces) > 1 else ""
         for lane, apart in enumerate(lanes(face, origin_s), 1):
-            suffix = (f" face {number}" if len(faces) > 1 else "") + (f" overlap {lane}" if lane > 1 else "")
-            _add_tiers(eaf, suffix, track, apart, origin_s)
+            _add_tiers(eaf, f"{named} overlap {lane}" if lane > 1 else named, track, apart, origin_s)
     _sort_time_slots(eaf)
     with whole(path) as part:
         Elan.to_eaf(part, eaf)
@@ -68,10 +70,17 @@ def lanes(marks: Iterable[Mark], origin_s: float) -> list[list[Mark]]:
     return result
 
 
+def address(video: PurePath) -> str:
+    """The absolute address that ELAN opens: it takes what follows "file://" for a path as it stands, "%20" for three
+    characters of a name."""
+    path = _xml(video.as_posix())
+    return f"file://{path}" if path.startswith("/") else f"file:///{path}"
+
+
 def _link(eaf: Any, video: Path, folder: Path) -> None:
     relative = Path(os.path.relpath(video.resolve(), folder.resolve())).as_posix()
     eaf.add_linked_file(
-        video.resolve().as_uri(),
+        address(video.resolve()),
         relpath=_xml(relative if relative.startswith("../") else f"./{relative}"),
         mimetype=mimetypes.guess_type(video.name)[0] or "unknown",  # ELAN's own word for it
     )

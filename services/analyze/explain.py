@@ -5,10 +5,10 @@ expression), the likelihood and the measures that it was judged by, and its curv
 window: the crops of onset, apex and offset, and how much the apex differs from the onset.
 """
 
-import json
 from collections import deque
 from dataclasses import asdict
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, Self
 
 import cv2
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from microex.v1 import frame_pb2, window_pb2
 from services.analyze.events import KINDS
-from services.analyze.files import whole
+from services.analyze.files import JsonLines, part_of, writing
 from services.motion.convention import CROP_PX
 from services.spotter.detector import LOOK_BACK_S, Step
 from services.spotter.judge import Verdict
 
 Picture = NDArray[np.uint8]
+
+LINES: Final = "candidates.jsonl"
 
 ROWS: Final = 24
 """Windows on one sheet."""
@@ -32,17 +34,17 @@ _CAPTION_PX: Final = 18
 
 
 class Explanation:
-    """Writes into `folder` while candidates come; an unfinished sheet is written when the `with` block ends."""
+    """Writes into `folder` while candidates come. The files take their names, and the place of older ones, when the
+    `with` block ends, and vanish when it fails. Raises Fatal where the folder cannot be written."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        for old in folder.glob("candidates-*.png"):
-            old.unlink()
-        self._file = (folder / "candidates.jsonl").open("w", encoding="utf-8", newline="\n")
+        self._lines = JsonLines(folder / LINES)
         self._crops: deque[tuple[str, int, bytes]] = deque()
         self._rows: list[Picture] = []
-        self._sheets = 0
+        self._sheets: list[Path] = []
 
     def add(self, message: frame_pb2.FaceFrame, step: Step) -> None:
         """What a message led to."""
@@ -53,8 +55,7 @@ class Explanation:
         windows = iter(step.windows)
         for verdict in step.verdicts:
             window = next(windows) if verdict.found is not None else None
-            line = describe(verdict, window, message.stream.track, step.time_us)
-            self._file.write(json.dumps(line, allow_nan=False) + "\n")
+            self._lines.add(describe(verdict, window, message.stream.track, step.time_us))
             if window is not None:
                 self._rows.append(self._row(window))
             if len(self._rows) == ROWS:
@@ -79,18 +80,38 @@ class Explanation:
         return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
 
     def _write_sheet(self) -> None:
-        self._sheets += 1
-        with whole(self._folder / f"candidates-{self._sheets:03d}.png") as part:
-            part.write_bytes(bytes(cv2.imencode(".png", np.vstack(self._rows))[1]))
+        self._sheets.append(self._folder / f"candidates-{len(self._sheets) + 1:03d}.png")
+        with writing(self._folder):
+            part_of(self._sheets[-1]).write_bytes(bytes(cv2.imencode(".png", np.vstack(self._rows))[1]))
         self._rows.clear()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            with self._lines:
+                if kind is None:
+                    self._close()
+        finally:
+            for sheet in self._sheets:
+                part_of(sheet).unlink(missing_ok=True)
+
+    def _close(self) -> None:
         if self._rows:
             self._write_sheet()
+        remove(self._folder)
+        with writing(self._folder):
+            for sheet in self._sheets:
+                part_of(sheet).replace(sheet)
+        self._lines.close()
+
+
+def remove(folder: Path) -> None:
+    """Delete what an earlier run explained there: beside the results of another it would mislead."""
+    with writing(folder):
+        for old in (folder / LINES, *folder.glob("candidates-*.png")):
+            old.unlink(missing_ok=True)
 
 
 def describe(verdict: Verdict, window: window_pb2.ApexWindow | None, track: str, decided_us: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from matplotlib.patches import FancyArrowPatch
 from numpy.typing import NDArray
 
 from microex.v1 import graph_pb2, window_pb2
-from services.analyze.events import au_name, side_of
+from services.analyze.events import side_of
 from services.analyze.style import FAINT, INK, LINE, PAPER
 from services.motion.aus import AU_INDEX, incidence
 from services.motion.convention import CROP_PX
@@ -61,7 +61,8 @@ def draw_face(axes: Axes, graph: graph_pb2.AuGraph, window: window_pb2.ApexWindo
 
 
 def place_labels(graph: graph_pb2.AuGraph, centres: NDArray[np.float32]) -> list[Label]:
-    """The most probable active AUs, each on the side on which it acted, from brow to chin, none on another.
+    """The most probable active AUs, each on the side on which it acted, or where there is room when that was both, from
+    brow to chin, none on another.
 
     centres: [R, 2] crop pixels.
     """
@@ -198,7 +199,8 @@ def _draw_labels(axes: Axes, labels: list[Label], colour: str) -> None:
         align = "right" if left else "left"
         intensity = f"  ·  {label.au.intensity:.0%} of full" if label.au.HasField("intensity") else ""
         axes.plot([label.anchor[0]] * 2, [y - 9, y + 9], color=colour, linewidth=2.5, solid_capstyle="round")
-        axes.text(x, y - 5.2, au_name(label.au), ha=align, va="center", weight="bold", size=9.5)
+        # The side in words, "both" too: such an AU stands where there is room.
+        axes.text(x, y - 5.2, f"{label.au.au} {side_of(label.au)}", ha=align, va="center", weight="bold", size=9.5)
         axes.text(x, y + 1.4, label.au.name, ha=align, va="center", size=8)
         axes.text(x, y + 7.4, f"p {label.au.probability:.2f}{intensity}", ha=align, va="center", size=7.5, color=FAINT)
 

@@ -1,4 +1,4 @@
-"""events.jsonl, events.csv and summary.json: written beside their names and renamed when whole."""
+"""JSON Lines, events.csv and summary.json: written beside their names and renamed when whole."""
 
 import csv
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from services.analyze.events import Event
+from services.common.errors import Fatal
 
 _FIXED = (
     "window_id",
@@ -29,43 +30,63 @@ _OF_MODEL = ("name", "version", "digest", "trained")
 
 
 @contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Raises Fatal when what is written inside meets a full disk, or a folder that lets nobody write."""
+    try:
+        yield
+    except OSError as error:
+        raise Fatal("results cannot be written there", folder=str(folder), error=error.strerror) from error
+
+
+def part_of(path: Path) -> Path:
+    """What a file is called until it is whole; its suffix stays."""
+    return path.with_name(f".part-{path.name}")
+
+
+@contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A path to write to instead of `path`. It takes that name when the block ends, and vanishes when it fails, so
-    that no reader ever sees half a file. It keeps the suffix of `path`."""
-    part = path.with_name(f".part-{path.name}")
+    that no reader ever sees half a file. Raises as `writing`."""
+    part = part_of(path)
     try:
-        yield part
-        part.replace(path)
+        with writing(path.parent):
+            yield part
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-class EventLog:
-    """events.jsonl: UTF-8, one event a line, each line whole on disk as soon as it is added.
+class JsonLines:
+    """UTF-8, one JSON object a line, each line whole on disk as soon as it is added. Raises as `writing`.
 
-    Until `close` the file is called `.part-events.jsonl`; leaving the `with` block without `close` removes it.
+    Until `close` the name begins with `.part-`; leaving the `with` block without `close` removes the file.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._part = path.with_name(f".part-{path.name}")
-        self._file = self._part.open("w", encoding="utf-8", newline="\n")
+        self._path, self._part = path, part_of(path)
+        with writing(path.parent):
+            self._file = self._part.open("w", encoding="utf-8", newline="\n")
 
-    def add(self, event: Event) -> None:
-        self._file.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
-        self._file.flush()
+    def add(self, line: dict[str, Any]) -> None:
+        with writing(self._path.parent):
+            self._file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+            self._file.flush()
 
     def close(self) -> None:
-        self._file.close()
-        self._part.replace(self._path)
+        with writing(self._path.parent):
+            self._file.close()
+            self._part.replace(self._path)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         """Discards what was not closed."""
-        self._file.close()
-        self._part.unlink(missing_ok=True)
+        try:
+            with writing(self._path.parent):
+                self._file.close()  # on a full disk it fails once more, on what could not be flushed
+        finally:
+            self._part.unlink(missing_ok=True)
 
 
 def read_events(path: Path) -> Iterator[Event]:

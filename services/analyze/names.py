@@ -1,4 +1,5 @@
-"""Names of cameras and folders: from names of files, fit for stream keys and file systems, never twice the same."""
+"""Names of cameras and folders: from names of files, fit for stream keys and file systems, never twice the same; and
+numbers of faces."""
 
 import os
 import re
@@ -25,6 +26,13 @@ def folder_name(camera: str) -> str:
     fit = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]', "_", camera).rstrip(" .")
     short = fit.encode("utf-8", "replace")[:_LONGEST_FOLDER_BYTES].decode("utf-8", "ignore")
     return short if short.strip("._ ") else f"_{short}"
+
+
+def face_numbers(tracks: Iterable[str]) -> dict[str, int]:
+    """Track to the number that every file calls its face by: from 1, in order of appearance, which a track's name
+    tells."""
+    ordered = sorted(set(tracks), key=lambda track: [int(part) for part in track.split(".")])
+    return {track: number for number, track in enumerate(ordered, 1)}
 
 
 def unique(names: Iterable[str]) -> list[str]:

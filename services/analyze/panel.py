@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MultipleLocator
+from numpy.typing import NDArray
 
 from services.analyze.curves import Curve
 from services.analyze.events import Mark
@@ -43,15 +44,25 @@ _STEPS_S: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1
 
 
 def row_scales(picture: Picture) -> dict[str, float]:
-    """Row to the magnitude that its full height stands for, the same for all faces; small enough to show what little
-    there is, never so small that noise fills it."""
+    """Row to the magnitude that its full height stands for, the same for all faces: the largest inside an expression,
+    or what all but a hundredth stay below where that is more. One frame that was tracked wrongly must not flatten all
+    others. Never so small that noise fills it."""
     regions = list(REGIONS)
+    every = [curve.magnitude for curve in picture.curves.values()]
+    inside = [_inside(picture.curves[mark.track], mark) for mark in picture.marks if mark.track in picture.curves]
     scales = {}
     for row, members in ROWS.items():
         columns = [regions.index(name) for name in members]
-        largest = max((float(curve.magnitude[:, columns].max()) for curve in picture.curves.values()), default=0.0)
-        scales[row] = max(largest, _SMALLEST_SCALE)
+        usual = np.percentile(np.concatenate([each[:, columns] for each in every]), 99) if every else 0.0
+        found = max((each[:, columns].max(initial=0) for each in inside), default=0.0)
+        scales[row] = max(float(usual), float(found), _SMALLEST_SCALE)
     return scales
+
+
+def _inside(curve: Curve, mark: Mark) -> NDArray[np.float32]:
+    """The magnitudes of an expression, from the point that holds its onset: in a long video a point is a slice."""
+    first = max(int(np.searchsorted(curve.time_s, mark.onset_s, "right")) - 1, 0)
+    return curve.magnitude[first : int(np.searchsorted(curve.time_s, mark.offset_s, "right"))]
 
 
 def draw_panel(
@@ -78,7 +89,7 @@ def draw_panel(
     axes.set_yticks(list(ticks), list(ticks.values()))
     axes.tick_params(axis="y", length=0)
     if not picture.marks:
-        words = "no expression was found" if picture.curves else "no usable face was seen"
+        words = picture.unjudged or ("no expression was found" if picture.curves else "no usable face was seen")
         axes.text(0.5, 0.75, words, transform=axes.get_yaxis_transform(), ha="center", va="center", color=FAINT)
     for mark in picture.marks:
         if mark.track in tracks:
@@ -92,9 +103,9 @@ def _draw_row(axes: Axes, curve: Curve, members: Sequence[str], floor: float, fa
     regions = list(REGIONS)
     time_s, magnitude = _with_holes(curve)
     for name in members:
-        side = name.rsplit(" ", 1)[-1] if len(members) > 1 else "right"
+        side = name.rsplit(" ", 1)[-1] if len(members) > 1 else "middle"
         ink, dashes = SIDES[side]
-        values = floor + factor * magnitude[:, regions.index(name)]
+        values = floor + np.minimum(factor * magnitude[:, regions.index(name)], _ROW)
         axes.fill_between(time_s, floor, values, color=ink, alpha=0.07, linewidth=0, zorder=2)
         axes.plot(time_s, values, color=ink, linestyle=dashes, linewidth=0.9, zorder=3, solid_joinstyle="round")
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from microex.v1 import frame_pb2, stream_pb2
 from services.analyze import events
-from services.analyze.explain import Explanation
+from services.analyze.explain import Explanation, remove
 from services.analyze.names import file_name
 from services.analyze.quiet import without_chatter
 from services.analyze.report import Report
-from services.analyze.summary import Stages, count, expressions, versions, words
+from services.analyze.summary import Stages, count, expressions, source_of, unjudged, versions, words
 from services.common.errors import Poison
 from services.common.settings import AnalyzeSettings, LogSettings
 from services.ingest.core import Ingest
@@ -57,17 +57,20 @@ def analyse(
         open_video(video) as source,
         closing(_ingest(session, camera, settings)) as ingest,
         Report(folder, video) as report,
-        Explanation(folder) if explain else nullcontext() as explanation,
     ):
-        run = _Run(ingest, engine, report, explanation)
-        for captured in run.readable(run.stages.each("read", source)):
-            run.step(captured)
-            progress(ingest.account.captured, source.frames, len(report.marks))
-        run.take(ingest.finish(frame_pb2.End.REASON_SOURCE_END))
-        fault = run.fault or _unseen(ingest, video)
-        summary = {"video": file_name(video), "session": session, "camera": camera}
-        summary |= run.summary() | {"fault": str(fault) if fault else None, "settings": _said(settings)}
-        report.close(summary, *_captions(summary, report.marks))
+        summary = {"video": file_name(video), "source": source_of(video), "session": session, "camera": camera}
+        with Explanation(folder) if explain else nullcontext() as explanation:
+            run = _Run(ingest, engine, report, explanation)
+            for captured in run.readable(run.stages.each("read", source)):
+                run.step(captured)
+                progress(ingest.account.captured, source.frames, len(report.marks))
+            run.take(ingest.finish(frame_pb2.End.REASON_SOURCE_END))
+        if not explain:
+            remove(folder)
+        fault, account = run.fault or _unseen(ingest, video), run.summary()
+        little = unjudged(account["duration_s"], account["fps"]) if ingest.account.faces_published else None
+        summary |= account | {"fault": str(fault) if fault else little, "settings": _said(settings)}
+        report.close(summary, *_captions(summary, report.marks, little), little)
     return Outcome(report.marks, summary, fault)
 
 
@@ -176,14 +179,15 @@ def _said(settings: AnalyzeSettings) -> dict[str, Any]:
     return settings.model_dump(mode="json", exclude=set(LogSettings.model_fields))
 
 
-def _captions(summary: dict[str, Any], marks: list[events.Mark]) -> tuple[str, str, str]:
+def _captions(summary: dict[str, Any], marks: list[events.Mark], little: str | None) -> tuple[str, str, str]:
     """Title, subtitle and footer of the picture."""
     frames = f"{count(summary['frames']['read'], 'frame')}"
     rate = f" at {summary['fps']:.1f} a second" if summary["fps"] else ""
     model, libraries = summary["model"], summary["versions"]
     return (
         summary["video"],
-        f"{frames}{rate}   ·   {count(summary['tracks'], 'face track')}   ·   {words(marks)}",
+        f"{frames}{rate}   ·   {count(summary['tracks'], 'face track')}   ·   {words(marks)}"
+        + (f"   ·   {little}" if little else ""),
         f"microex {libraries['microex']}   ·   detector {summary['detector']}   ·   model {model['name']} "
         f"{model['version']}, {model['digest'][:12]}",
     )

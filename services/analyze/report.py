@@ -29,10 +29,11 @@ class Report:
     """
 
     def __init__(self, folder: Path, video: Path | None = None, origin_s: float = 0.0) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        with files.writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._video, self._origin_s = folder, video, origin_s
         self._name = file_name(video) if video else None
-        self._log = files.EventLog(folder / "events.jsonl")
+        self._log = files.JsonLines(folder / "events.jsonl")
         self._curves = MotionCurves()
         self._strongest: Strongest | None = None
         self._start_s: float | None = None
@@ -60,11 +61,13 @@ class Report:
             if self._strongest is None or magnitude > self._strongest.magnitude:
                 self._strongest = Strongest(window, graph, magnitude)
 
-    def close(self, summary: dict[str, Any], title: str, subtitle: str, footer: str) -> None:
-        """Write everything; summary.json last, so that whoever sees it sees the rest."""
+    def close(
+        self, summary: dict[str, Any], title: str, subtitle: str, footer: str, unjudged: str | None = None
+    ) -> None:
+        """Write everything; summary.json last, so that whoever sees it sees the rest. title to unjudged: of `Picture`.
+        Raises Fatal where the folder cannot be written."""
         self._log.close()
         files.write_csv(self._folder / "events.csv", self._folder / "events.jsonl")
-        write_eaf(self._folder / "events.eaf", self.marks, self._video, self._origin_s)
         picture = Picture(
             title=title,
             subtitle=subtitle,
@@ -76,7 +79,9 @@ class Report:
             end_s=self._end_s,
             origin_s=self._origin_s,
             trained=summary["model"]["trained"] if summary["model"] else None,
+            unjudged=unjudged,
         )
+        write_eaf(self._folder / "events.eaf", self.marks, self._video, picture.faces(), self._origin_s)
         write_timeline(self._folder / "timeline.png", picture)
         files.write_json(self._folder / "summary.json", summary)
 
@@ -84,9 +89,11 @@ class Report:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._log.__exit__(kind, error, at)
-        if not any(self._folder.iterdir()):
-            self._folder.rmdir()
+        try:
+            self._log.__exit__(kind, error, at)
+        finally:
+            if not any(self._folder.iterdir()):
+                self._folder.rmdir()
 
 
 def peak(window: window_pb2.ApexWindow) -> float:

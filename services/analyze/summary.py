@@ -1,16 +1,27 @@
 """summary.json: where every frame went, how long each stage took, and what made the answers."""
 
+import hashlib
+import json
+import os
 import platform
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, TypeVar
 
 from services.analyze.events import Mark
+from services.common.errors import Fatal
 
 _LIBRARIES: Final = ("mediapipe", "numpy", "opencv-contrib-python", "torch", "protobuf")
+
+SHORTEST_S: Final = 1
+"""A movement shows between what was before it and what comes after."""
+
+FEWEST_FPS: Final = 20
+"""Fewer leave a micro-expression too few frames to be told from noise."""
 
 T = TypeVar("T")
 
@@ -38,6 +49,38 @@ class Stages:
             if item is None:
                 return
             yield item
+
+
+def source_of(video: Path) -> dict[str, Any]:
+    """Which file it was, whatever it is called and wherever it lies."""
+    with video.open("rb") as file:
+        return {"bytes": os.fstat(file.fileno()).st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def refuse_other(folder: Path, video: Path) -> None:
+    """Raises Fatal when `folder` holds the results of another file than `video`."""
+    path = folder / "summary.json"
+    if not (path.is_file() and os.access(video, os.R_OK) and video.is_file()):
+        return  # nothing to lose, or nothing that would be analysed
+    try:
+        held = json.loads(path.read_text("utf-8"))
+        about, name = held.get("source"), held["video"]
+    except (ValueError, AttributeError, KeyError) as error:
+        raise Fatal("this summary.json is none of microex; choose another --out", file=str(path)) from error
+    if about is not None and (about["bytes"] != video.stat().st_size or about != source_of(video)):
+        raise Fatal(
+            "the results of another video are there; choose another --out",
+            folder=str(folder), of=name, not_of=str(video),
+        )  # fmt: skip
+
+
+def unjudged(duration_s: float, fps: float | None) -> str | None:
+    """Why that nothing was found in so much of a video would be no finding; None when it would."""
+    if fps is None or duration_s < SHORTEST_S:
+        return f"too short to judge ({duration_s:.1f} s; {SHORTEST_S} s or more is needed)"
+    if fps < FEWEST_FPS:
+        return f"too few frames a second to find all ({fps:.1f}; {FEWEST_FPS} or more are needed)"
+    return None
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,7 @@
 """timeline.png: a panel for each face that was there at once, and beside them the strongest expression's AU graph."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -50,17 +50,23 @@ def _draw(picture: Picture) -> Figure:
 
     colours = emotion_colours(_emotions(picture))
     width = _WIDTH - _LEFT - (_GRAPH + _GAP if picture.strongest else 0.6)
-    scales = row_scales(picture)
+    scales, faces = row_scales(picture), picture.faces()
     for number, tracks in enumerate(panels):
         axes = place(_LEFT, _HEADER + tall * number, width, tall - (0.45 if len(panels) == 1 else 0.75))
         draw_panel(axes, picture, tracks, scales, colours, width * _DPI)
-        if len(panels) > 1:
-            axes.set_title(f"face {number + 1}", loc="left", size=10, weight="bold", pad=4)
+        if len(faces) > 1:
+            axes.set_title(_named([faces[track] for track in tracks]), loc="left", size=10, weight="bold", pad=4)
     _draw_header(place(0, 0, _WIDTH, _HEADER), picture)
     _draw_legend(place(0, height - _FOOTER, _WIDTH, _FOOTER), picture, colours)
     if picture.strongest:
         _draw_strongest(place, picture.strongest, picture.origin_s, colours)
     return figure
+
+
+def _named(numbers: Sequence[int], most: int = 8) -> str:
+    """ "face 1", "faces 1, 3"; of many the first."""
+    shown = ", ".join(map(str, numbers[:most])) + (", …" if len(numbers) > most else "")
+    return f"face{'s' if len(numbers) > 1 else ''} {shown}"
 
 
 def _emotions(picture: Picture) -> list[str]:
@@ -111,11 +117,14 @@ def _draw_legend(axes: Axes, picture: Picture, colours: Mapping[str, str]) -> No
         borderaxespad=0,
         borderpad=0,
     )
-    note = (
-        "Curves: how far a region has moved from neutral, head motion removed, as a fraction of the distance between "
-        "the outer eye corners. The number at the right of a row is its full height."
+    notes = (
+        "Curves: how far a region is from its median of the 1.35 s before, head motion removed, as a fraction of the "
+        "distance between the outer eye corners.",
+        "What lasts longer shows twice: as it comes and as it goes. The number at the right of a row is its full "
+        "height; what lies above is cut off.",
+        picture.footer,
     )
-    for y, text in ((0.42, note), (0.22, picture.footer)):
+    for y, text in zip((0.56, 0.39, 0.22), notes, strict=True):
         axes.text(0.3, y, text, size=8, color=FAINT, va="center")
 
 

@@ -1,5 +1,6 @@
 """How messages travel: names of topics, headers, decoding that tells poison, dead letters. Knows no Kafka client."""
 
+import hashlib
 import os
 import re
 import time
@@ -86,6 +87,9 @@ DEAD_LETTERS: Final = Topic(
         "max.message.bytes": str(MAX_MESSAGE_BYTES + 64 * 1024),
     },
 )
+_LETTER_BYTES: Final = MAX_MESSAGE_BYTES + 60 * 1024
+"""A dead letter and its key at the most: what is left is for the record around them."""
+_ERROR_CHARACTERS: Final = 4096
 
 TOPICS: Final = (FACE_FRAMES, APEX_WINDOWS, AU_GRAPHS, CONSENTS, DEAD_LETTERS)
 
@@ -142,8 +146,12 @@ def child_trace(parent: bytes | None = None) -> bytes:
 
 
 def dead_letter(record: Record, error: MicroexError, service: str) -> dead_letter_pb2.DeadLetter:
-    """Everything that is needed to look into a record that could not be processed, and to send it again."""
-    return dead_letter_pb2.DeadLetter(
+    """Everything that is needed to look into a record that could not be processed, and to send it again.
+
+    It always fits into its topic, though a record that came compressed may not: then its payload, and if need be its
+    headers and its key, stay out, and the error's text says so.
+    """
+    letter = dead_letter_pb2.DeadLetter(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
@@ -151,10 +159,22 @@ def dead_letter(record: Record, error: MicroexError, service: str) -> dead_lette
         payload=record.value,
         headers=[dead_letter_pb2.Header(name=name, value=value) for name, value in record.headers or ()],
         error_class=type(error).__name__,
-        error_text=str(error),
+        error_text=str(error)[:_ERROR_CHARACTERS],
         service=service,
         failed_us=now_us(),
     )
+    for part in ("payload", "headers", "key"):
+        if letter.ByteSize() + len(letter_key(letter)) > _LETTER_BYTES:
+            letter.ClearField(part)
+            letter.error_text += f"; its {part} stayed out, as it would not fit"
+            if part == "payload" and record.value is not None:
+                letter.error_text += f": {len(record.value)} bytes, SHA-256 {hashlib.sha256(record.value).hexdigest()}"
+    return letter
+
+
+def letter_key(letter: dead_letter_pb2.DeadLetter) -> bytes:
+    """Key of a dead letter's record: that of the original, else its place, which names it as well."""
+    return letter.key or f"{letter.topic}/{letter.partition}/{letter.offset}".encode()
 
 
 def kind_name(kind: window_pb2.Kind.ValueType) -> str:

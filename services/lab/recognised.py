@@ -27,8 +27,8 @@ class Recognised:
 
 
 def scores(found: Sequence[Recognised], seed: int = 0) -> dict[str, Any] | None:
-    """UF1 and the rest with a 95 % interval over persons, calibration error, AU F1, and `true_aus`: the UF1 of the most
-    likely class given the true AUs, on the same expressions. None when there is nothing to score."""
+    """UF1 and the rest with a 95 % interval over persons (None of one), calibration error, AU F1, and `true_aus`: the
+    UF1 of the most likely class given the true AUs, on the same expressions. None when there is nothing to score."""
     if not found:
         return None
     people = [each.person for each in found]
@@ -51,8 +51,15 @@ def scores(found: Sequence[Recognised], seed: int = 0) -> dict[str, Any] | None:
 
 def _of(people: Sequence[str], truth: NDArray[np.int64], said: NDArray[np.int64], seed: int) -> dict[str, Any]:
     tables = bootstrap.by_person(people, truth.tolist(), said.tolist(), len(THREE_CLASSES))
-    low, high = bootstrap.interval(tables, seed)
-    return metrics.recognition(tables.sum(0), THREE_CLASSES) | {"uf1_interval": {"low": low, "high": high}}
+    return metrics.recognition(tables.sum(0), THREE_CLASSES) | {"uf1_interval": _interval(tables, seed)}
+
+
+def _interval(counts: NDArray[np.int64], seed: int, score: bootstrap.Score = metrics.uf1) -> dict[str, float] | None:
+    """Of a score over persons; None of one, who says nothing of others."""
+    if len(counts) < 2:
+        return None
+    low, high = bootstrap.interval(counts, seed, score)
+    return {"low": low, "high": high}
 
 
 def _ours(aus: Sequence[str]) -> tuple[str, ...]:
@@ -77,8 +84,7 @@ def _au_interval(
     names = np.array(people)
     outcomes = np.stack([right & active, ~right & active, right & ~active], 1)[..., enough]  # [N, 3, A]
     counts = np.stack([outcomes[names == name].sum(0) for name in sorted(set(people))])
-    low, high = bootstrap.interval(counts, seed, _mean_f1)
-    return {"low": low, "high": high}
+    return _interval(counts, seed, _mean_f1)
 
 
 def _mean_f1(counts: NDArray[np.number]) -> metrics.Floats:

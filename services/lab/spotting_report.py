@@ -37,8 +37,7 @@ def _write_figure(path: Path, report: Mapping[str, Any], rows: Sequence[Mapping[
         recall, alarms, errors, delay = figure.subplots(2, 2).ravel()
         bins = report["recall_by_amplitude"]
         _bars(recall, [f"{each['above']:g}-{each['up_to']:g}\nn = {each['n']}" for each in bins],
-              [each["recall"] for each in bins], "Recall by intensity of the strongest AU")  # fmt: skip
-        recall.set_ylim(0, 1)
+              [each["recall"] for each in bins], "Recall by intensity of the strongest AU", top=1)  # fmt: skip
         causes = report["false_alarms_per_minute_by_cause"]
         _bars(alarms, list(causes), list(causes.values()), "False alarms a minute, by cause")
         moments = {name: [row[f"{name}_error_ms"] for row in rows if row[f"{name}_error_ms"] is not None]
@@ -52,8 +51,9 @@ def _write_figure(path: Path, report: Mapping[str, Any], rows: Sequence[Mapping[
             FigureCanvasAgg(figure).print_png(str(part))  # type: ignore[no-untyped-call]
 
 
-def _bars(axes: Axes, names: Sequence[str], values: Sequence[float], title: str) -> None:
+def _bars(axes: Axes, names: Sequence[str], values: Sequence[float], title: str, top: float | None = None) -> None:
     axes.bar_label(axes.bar(list(names), list(values), color=_INK), [f"{value:.2f}" for value in values], padding=2)
+    axes.set_ylim(0, 1.15 * (top or max(values, default=1) or 1))  # room for a label between bar and title
     axes.set_title(title, size=10)
 
 
@@ -89,26 +89,32 @@ def _markdown(report: Mapping[str, Any]) -> str:
 
 
 def _scores(name: str, each: Mapping[str, Any]) -> str:
-    between = each.get("f1_interval")
-    interval = f"{between['low']:.3f}-{between['high']:.3f}" if between else ""
+    interval = _between(each.get("f1_interval"))
     scores = " | ".join(f"{each[key]:.3f}" for key in ("precision", "recall"))
     return f"| {name} | {each['f1']:.3f} | {interval} | {scores} | {each['tp']} | {each['fp']} | {each['fn']} |"
+
+
+def _between(interval: Mapping[str, float] | None) -> str:
+    return f"{interval['low']:.3f}-{interval['high']:.3f}" if interval else ""
+
+
+def _within(interval: Mapping[str, float] | None) -> str:
+    return f" (95 % {_between(interval)})" if interval else ""
 
 
 def _recognition(said: Mapping[str, Any] | None) -> list[str]:
     """What the recognizer says of the expressions that were found."""
     if said is None:
         return []
-    low, high = said["uf1_interval"]["low"], said["uf1_interval"]["high"]
-    lines = ["", f"Of {said['n']} expressions that were found, three classes: UF1 {said['uf1']:.3f} (95 % {low:.3f}-"
-             f"{high:.3f}), UAR {said['uar']:.3f}, calibration error {said['calibration_error']:.3f}."]  # fmt: skip
+    lines = ["", f"Of {said['n']} expressions that were found, three classes: UF1 {said['uf1']:.3f}"
+             f"{_within(said['uf1_interval'])}, UAR {said['uar']:.3f}, "
+             f"calibration error {said['calibration_error']:.3f}."]  # fmt: skip
     if "true_aus" in said:
         lines += [f"Whoever knew the true AUs would reach UF1 {said['true_aus']['uf1']:.3f} on the same."]
     found = said.get("au_f1")
     if found and found["mean"] is not None:
-        low, high = found["interval"]["low"], found["interval"]["high"]
         each = ", ".join(f"{au} {found['aus'][au]['f1']:.2f} (n = {found['aus'][au]['n']})" for au in found["counted"])
-        lines += ["", f"Mean AU F1 {found['mean']:.3f} (95 % {low:.3f}-{high:.3f}) over AUs with 20 positives or more: "
+        lines += ["", f"Mean AU F1 {found['mean']:.3f}{_within(found['interval'])} over AUs with 20 positives or more: "
                   f"{each}."]  # fmt: skip
     return lines
 

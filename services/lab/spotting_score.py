@@ -111,8 +111,10 @@ def _counts(truths: Sequence[Span], found: Sequence[Span]) -> Spotted:
     return Spotted(hits, len(found) - hits, len(truths) - hits)
 
 
-def _interval(counts: Sequence[Spotted]) -> dict[str, float]:
-    """Of F1, at bootstrap.LEVEL, over recordings."""
+def _interval(counts: Sequence[Spotted]) -> dict[str, float] | None:
+    """Of F1, at bootstrap.LEVEL, over recordings; None of one, which says nothing of others."""
+    if len(counts) < 2:
+        return None
     table = np.array([[each.tp, each.fp, each.fn] for each in counts])
     low, high = bootstrap.interval(table, 0, _f1)
     return {"low": low, "high": high}

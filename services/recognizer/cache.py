@@ -32,6 +32,8 @@ FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 15.0
 """How long Redis is left alone after an error: the first pause, doubled with every further error up to the longest."""
 
+PING_EVERY_S: Final = 15.0
+
 
 def window_digest(motion: window_pb2.MotionTensor) -> str:
     """SHA-256 over all of a window that an answer depends on: values, shape, times, mask, whether the gain is known.
@@ -65,6 +67,12 @@ class Cache:
     async def start(self) -> None:
         """Find out whether Redis answers, for the metric; not answering is no error."""
         await self._attempt(self._redis.ping())
+
+    async def watch(self) -> None:
+        """Find out now and then, for the metric, whether Redis answers: without windows nobody else asks it."""
+        while True:
+            await asyncio.sleep(PING_EVERY_S)
+            await self._attempt(self._redis.ping())
 
     async def close(self) -> None:
         """Let go of the connections."""

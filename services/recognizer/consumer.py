@@ -42,6 +42,7 @@ FIRST_RETRY_S: Final = 0.2
 LONGEST_RETRY_S: Final = 10.0
 MEASURE_LAG_EVERY_S: Final = 2.0
 LAG_TIMEOUT_S: Final = 5.0
+LEAVE_TIMEOUT_S: Final = 5.0
 
 Recognise = Callable[[window_pb2.ApexWindow], Awaitable[graph_pb2.AuGraph]]
 
@@ -87,7 +88,7 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         try:
             await self._consumer.start()
         except KafkaError as error:
-            await self._consumer.stop()
+            await self._leave()
             raise Retryable(
                 "apex windows cannot be read; was their topic made with `microex topics create`?",
                 topic=self._topic,
@@ -107,7 +108,7 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._commit()
-            await self._consumer.stop()
+            await self._leave()
 
     def stop(self) -> None:
         """Read no more."""
@@ -162,7 +163,9 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
         await self._ended.wait()
 
     async def _work(self, record: ConsumerRecord) -> _Outgoing | None:
-        """What a record calls for; None for a window that is discarded."""
+        """What a record calls for; None for a tombstone, and for a window that is discarded."""
+        if record.value is None:
+            return None
         try:
             window = wire.decode(window_pb2.ApexWindow, record.value, record.headers)
             graph = await self._recognise(window)
@@ -184,9 +187,7 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
     def _dead_letter(self, record: ConsumerRecord, error: Poison) -> _Outgoing:
         letter = wire.dead_letter(record, error, SERVICE)
         headers = wire.headers(type(letter), dict(record.headers).get("traceparent"))
-        # A record without a key has a place: that names it as well.
-        key = record.key or f"{record.topic}/{record.partition}/{record.offset}".encode()
-        return _Outgoing("dead_letter", wire.DEAD_LETTERS, key, letter, headers)
+        return _Outgoing("dead_letter", wire.DEAD_LETTERS, wire.letter_key(letter), letter, headers)
 
     async def _publish(self) -> None:
         """Hand over in the order in which records were read, so that streams keep theirs."""
@@ -267,6 +268,18 @@ class WindowConsumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokaf
             log.warning("offsets were not committed", error=type(error).__name__, text=str(error))
         else:
             self._committed |= positions
+
+    async def _leave(self) -> None:
+        """Leave the group and close the connections, as far as that is possible: Kafka may be away."""
+        try:
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await self._consumer.stop()
+        except TimeoutError:
+            log.warning("left without a word to Kafka, which does not answer", seconds=LEAVE_TIMEOUT_S)
+        except asyncio.CancelledError:
+            # aiokafka cancels its own fetches and lets that out; only when we were told to end is it meant for us.
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
-from microex.v1 import recognizer_pb2
-from services.common.consent import ConsentWatch
+from microex.v1 import graph_pb2, recognizer_pb2, window_pb2
+from services.common.consent import ConsentWatch, OutOfSight
 from services.common.kafka import Outbox
 from services.common.logs import get_logger
 from services.common.settings import RecognizerSettings
@@ -33,7 +33,7 @@ GRACE_S: Final = 20.0
 def run(settings: RecognizerSettings) -> None:
     """Run until SIGTERM or SIGINT, then finish what was begun.
 
-    Raises Retryable when Kafka is away at the start, Fatal when it cannot go on.
+    Raises Retryable when Kafka is away at the start or consents stay out of sight, Fatal when it cannot go on.
     """
     asyncio.run(_run(settings))
 
@@ -62,7 +62,7 @@ async def _run(settings: RecognizerSettings) -> None:
         outbox, consents = await _connect_kafka(settings, ending) if settings.consume else (None, None)
         pipeline = Pipeline(batcher, cache, engine.model, consents.withdrawn if consents else _nobody_withdrew)
         await _start_grpc(settings, engine, pipeline, ending)
-        consumer = await _start_consumer(settings, pipeline, outbox) if outbox else None
+        consumer = await _start_consumer(settings, pipeline, consents, outbox) if outbox and consents else None
         serving.set()
         ending.callback(serving.clear)
         await (_consume(consumer, stop) if consumer else stop.wait())
@@ -88,6 +88,7 @@ async def _start_cache(settings: RecognizerSettings, engine: Engine, ending: Asy
     cache = Cache(settings.redis_url.get_secret_value(), settings.cache_ttl_s, engine.model.digest)
     ending.push_async_callback(cache.close)
     await cache.start()
+    ending.callback(asyncio.create_task(cache.watch()).cancel)
     return cache
 
 
@@ -118,12 +119,26 @@ async def _start_grpc(settings: RecognizerSettings, engine: Engine, pipeline: Pi
     log.info("gRPC", port=server.port)
 
 
-async def _start_consumer(settings: RecognizerSettings, pipeline: Pipeline, outbox: Outbox) -> WindowConsumer:
+async def _start_consumer(
+    settings: RecognizerSettings, pipeline: Pipeline, consents: ConsentWatch, outbox: Outbox
+) -> WindowConsumer:
     # Two batches keep the model busy; half of the queue stays for those who call over gRPC.
     in_flight = max(1, min(2 * settings.batch_max, settings.queue_max // 2))
-    consumer = WindowConsumer(settings, partial(pipeline.recognise, patient=True), outbox, in_flight)
+    consumer = WindowConsumer(settings, partial(recognise_patiently, pipeline, consents), outbox, in_flight)
     await consumer.start()
     return consumer
+
+
+async def recognise_patiently(
+    pipeline: Pipeline, consents: ConsentWatch, window: window_pb2.ApexWindow
+) -> graph_pb2.AuGraph:
+    """The answer to a window that Kafka keeps: there is time until the queue has room and consents are in sight. Raises
+    OutOfSight when they stay out of it, and what `Pipeline.recognise` raises."""
+    while True:
+        try:
+            return await pipeline.recognise(window, patient=True)
+        except OutOfSight:
+            await asyncio.to_thread(consents.wait)
 
 
 async def _consume(consumer: WindowConsumer, stop: asyncio.Event) -> None:

@@ -22,8 +22,8 @@ from faust.types import TP
 
 from microex.v1 import window_pb2
 from services.common import wire
-from services.common.consent import ConsentWatch
-from services.common.errors import Fatal, MicroexError
+from services.common.consent import ConsentWatch, OutOfSight
+from services.common.errors import Fatal, MicroexError, Retryable
 from services.common.kafka import Outbox, acknowledged, topic_name
 from services.common.logs import get_logger
 from services.common.settings import SpotterSettings
@@ -114,9 +114,18 @@ class Spotting:
                 tuple(dict(message.headers or {}).items()),
             )
             try:
-                await self.lanes.take(record)
+                await self._take(self.lanes, record)
             except MicroexError as error:
                 self._fail(error)
+
+    async def _take(self, lanes: Lanes, record: Record) -> None:
+        """Hand a record to its lane as soon as consents are in sight; lanes: those it was read for, as a rebalance
+        makes others meanwhile. Raises OutOfSight when it takes too long: the record is held then, and read again."""
+        while True:
+            try:
+                return await lanes.take(record)
+            except OutOfSight:
+                await asyncio.to_thread(self._consents.wait)
 
     async def housekeeping(self) -> None:
         """Once a second: streams that fell silent, lag by position; while Kafka does not answer, the last word on lag
@@ -155,8 +164,8 @@ class Spotting:
 
     async def _bury(self, record: wire.Record, error: MicroexError) -> None:
         letter = wire.dead_letter(record, error, SERVICE)
-        key = record.key or b"none"
-        await acknowledged(await asyncio.to_thread(self._outbox.send, wire.DEAD_LETTERS, key, letter))
+        send = partial(self._outbox.send, wire.DEAD_LETTERS, wire.letter_key(letter), letter)
+        await acknowledged(await asyncio.to_thread(send))
 
 
 async def serve(
@@ -166,7 +175,7 @@ async def serve(
     stop: asyncio.Event,
     started: "asyncio.Future[Spotting]",
 ) -> None:
-    """Run until `stop` is set. Raises Fatal when Faust or a lane dies."""
+    """Run until `stop` is set. Raises Retryable when consents stay out of sight, Fatal when Faust or a lane dies."""
     spotting = Spotting(settings, outbox, consents)
     started.set_result(spotting)
     await spotting.app.start()
@@ -179,6 +188,8 @@ async def serve(
         if not stop.is_set():
             ended = next((t for t in (spotting.failure, keeping) if t.done()), None)
             cause = ended.exception() if ended else spotting.app.crash_reason
+            if isinstance(cause, Retryable):
+                raise cause
             raise Fatal("the spotter cannot go on", error=repr(cause)) from cause
     finally:
         keeping.cancel()

@@ -184,6 +184,26 @@ def test_what_can_be_read_of_a_video_that_was_cut_short_is_analysed(done: Done) 
     assert 0 < said["frames"]["read"] < 40 and "cut short" in said["fault"]
 
 
+def test_another_video_of_the_same_name_does_not_replace_results(done: Done, tmp_path: Path) -> None:
+    before = (done.out / "planted" / "summary.json").read_bytes()
+    (tmp_path / "planted.mp4").write_text("another")
+    run = microex("analyze", tmp_path / "planted.mp4", "--out", done.out)
+    assert run.returncode == 78 and "choose another --out" in run.stderr
+    assert str(tmp_path / "planted.mp4") in run.stderr and str(done.out / "planted") in run.stderr
+    assert (done.out / "planted" / "summary.json").read_bytes() == before
+
+
+def test_a_video_of_three_frames_is_told_from_one_without_expressions(talking_face: Path, tmp_path: Path) -> None:
+    """And what an earlier --explain left in its folder goes."""
+    video, out = plant(talking_face, tmp_path / "three.mp4", [], 0.1), tmp_path / "out"
+    (out / "three").mkdir(parents=True)
+    (out / "three" / "candidates.jsonl").write_text("old")
+    run = microex("analyze", video, "--out", out)
+    assert run.returncode == 0 and "3 frames" in run.stdout and "too short to judge" in run.stdout
+    assert "too short to judge" in summary(out / "three")["fault"]
+    check_folder(out / "three")
+
+
 def test_elan_gets_the_times_and_the_video(done: Done) -> None:
     folder = done.out / "planted"
     eaf = Elan.Eaf(str(folder / "events.eaf"))

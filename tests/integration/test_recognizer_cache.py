@@ -144,6 +144,22 @@ async def test_redis_that_dies_is_done_without_and_comes_back() -> None:
         await cache.close()
 
 
+async def test_a_cache_that_came_late_is_found_without_traffic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else an alert fires for as long as no window comes."""
+    monkeypatch.setattr("services.recognizer.cache.PING_EVERY_S", 0.05)
+    port = free_port()
+    cache = Cache(f"redis://127.0.0.1:{port}/0", 60, DIGEST)
+    await cache.start()
+    assert up() == 0
+    watching = asyncio.create_task(cache.watch())
+    with ValkeyServer(port=port, save=""):
+        async with asyncio.timeout(30):
+            while up() != 1:
+                await asyncio.sleep(0.05)
+        watching.cancel()
+        await cache.close()
+
+
 class Silence:
     """Listens, takes connections and what they say, and never answers."""
 

@@ -3,23 +3,29 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial, partialmethod
 
 import pytest
-from kafka import TopicPartition
+from kafka import KafkaProducer, TopicPartition
 from kafka.errors import UnknownTopicOrPartitionError
 from kafka.future import Future
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
-from microex.v1 import graph_pb2, window_pb2
+from microex.v1 import consent_pb2, dead_letter_pb2, graph_pb2, window_pb2
 from services.common import wire
-from services.common.errors import Fatal, Poison
+from services.common.consent import ConsentWatch
+from services.common.errors import Fatal, Poison, Retryable
 from services.common.ids import stream_key
-from services.common.kafka import make_consumer, topic_name
+from services.common.kafka import Outbox, make_consumer, topic_name
 from services.common.settings import RecognizerSettings
-from services.recognizer.consumer import WindowConsumer
-from services.recognizer.pipeline import Withdrawn
-from tests.support.topics import Installation
+from services.recognizer.batcher import Batcher
+from services.recognizer.consumer import Recognise, WindowConsumer
+from services.recognizer.pipeline import Pipeline, Withdrawn
+from services.recognizer.service import recognise_patiently
+from tests.support.topics import Installation, decoded
 from tests.unit.recognizer.factories import window
+from tests.unit.recognizer.fakes import Network
 
 LAG = "microex_recognizer_lag_messages"
 
@@ -84,7 +90,7 @@ def committed(installation: Installation) -> int | None:
 
 @asynccontextmanager
 async def consuming(
-    installation: Installation, recognise: Echo, outbox: HeldOutbox, in_flight: int = 10
+    installation: Installation, recognise: Recognise, outbox: HeldOutbox | Outbox, in_flight: int = 10
 ) -> AsyncIterator[tuple[WindowConsumer, asyncio.Task[None]]]:
     """A consumer at work; leaving cuts it off."""
     settings = RecognizerSettings(**installation.settings.model_dump())
@@ -96,6 +102,15 @@ async def consuming(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def answering(consents: ConsentWatch) -> AsyncIterator[Recognise]:
+    """What the service hands to its consumer."""
+    batcher = Batcher(Network(), 4, 0, 16)
+    batcher.start()
+    yield partial(recognise_patiently, Pipeline(batcher, None, graph_pb2.Model(), consents.withdrawn), consents)
+    await batcher.close()
 
 
 async def settle() -> None:
@@ -186,6 +201,100 @@ async def test_each_record_ends_as_it_should(installation: Installation) -> None
         consumer.stop()
         await task
     assert await asyncio.to_thread(committed, installation) == 5
+
+
+async def test_a_tombstone_is_no_window(installation: Installation) -> None:
+    """Forgetting a session writes thousands: none is put aside, nor said to be."""
+    installation.outbox.send(wire.APEX_WINDOWS, b"w0", None).get(30)
+    publish(installation, "w1")
+    outbox = HeldOutbox()
+    with capture_logs() as logs:
+        async with consuming(installation, Echo(), outbox) as (consumer, task):
+            ((key, future),) = await outbox.take(1)
+            assert key == "w1"
+            future.success(None)
+            consumer.stop()
+            await task
+    assert not [line for line in logs if line["event"] == "window put aside"]
+
+
+async def test_a_record_that_fits_into_no_dead_letter_is_passed(installation: Installation) -> None:
+    """Sent compressed, it is larger than any topic takes."""
+    producer = KafkaProducer(
+        bootstrap_servers=installation.settings.kafka_bootstrap_servers,
+        compression_type="gzip",
+        max_request_size=2_000_000,
+    )
+    producer.send(topic_name(installation.settings, wire.APEX_WINDOWS), key=b"k", value=b"\xff" * 700_000).get(30)
+    producer.close()
+    publish(installation, "w1")
+    async with consuming(installation, Echo(), installation.outbox) as (consumer, task):
+        read = partial(installation.read, wire.AU_GRAPHS, lambda rs: len(rs) == 1, 30.0)
+        assert len(await asyncio.to_thread(read)) == 1
+        consumer.stop()
+        await task
+    (letter,) = decoded(installation.read(wire.DEAD_LETTERS, lambda rs: len(rs) == 1), dead_letter_pb2.DeadLetter)
+    assert not letter.HasField("payload") and "700000 bytes, SHA-256" in letter.error_text
+    assert await asyncio.to_thread(committed, installation) == 2
+
+
+async def test_while_consents_are_out_of_sight_windows_wait(installation: Installation) -> None:
+    installation.consent("gone", consent_pb2.Consent.STATE_WITHDRAWN)
+    consents = ConsentWatch(installation.settings)
+    for one in (window(0, session="gone"), window(1)):
+        installation.outbox.send(wire.APEX_WINDOWS, one.window_id.encode(), one, stream=stream_key(one.stream))
+    installation.outbox.flush(30)
+    async with answering(consents) as recognise:
+        outbox = HeldOutbox()
+        async with consuming(installation, recognise, outbox) as (consumer, task):
+            async with asyncio.timeout(60):
+                while REGISTRY.get_sample_value("microex_recognizer_windows_in_flight") != 2:
+                    await asyncio.sleep(0.05)
+            await settle()
+            assert not outbox.topics and not task.done()
+            assert not await asyncio.to_thread(committed, installation)
+            await asyncio.to_thread(consents.start)
+            ((_, future),) = await outbox.take(1)
+            assert outbox.topics == [wire.AU_GRAPHS.name]
+            future.success(None)
+            consumer.stop()
+            await task
+        await asyncio.to_thread(consents.stop)
+    assert await asyncio.to_thread(committed, installation) == 2
+
+
+async def test_consents_that_stay_out_of_sight_end_it_for_another_try(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ConsentWatch, "wait", partialmethod(ConsentWatch.wait, 0.1))
+    publish(installation, "w0")
+    async with (
+        answering(ConsentWatch(installation.settings)) as recognise,
+        consuming(installation, recognise, HeldOutbox()) as (_, task),
+    ):
+        with pytest.raises(Retryable, match="consents"):
+            await task
+    assert not await asyncio.to_thread(committed, installation)
+
+
+async def test_leaving_while_the_broker_is_away_is_no_error(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka cancels its own fetches then, and lets that out; or it does not come back at all."""
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("services.recognizer.consumer.LEAVE_TIMEOUT_S", 0.1)
+    for stop in (cancelled, asyncio.Event().wait):
+        async with consuming(installation, Echo(), HeldOutbox()) as (consumer, task):
+            left = consumer._consumer.stop
+            monkeypatch.setattr(consumer._consumer, "stop", stop)
+            consumer.stop()
+            await asyncio.wait([task], timeout=30)
+            monkeypatch.setattr(consumer._consumer, "stop", left)
+            assert task.done() and not task.cancelled() and task.exception() is None
+        await left()
 
 
 async def test_a_network_that_fails_ends_it_and_loses_nothing(installation: Installation) -> None:

@@ -43,13 +43,15 @@ class DeadLetter(_message.Message):
     offset: _builtins.int
     """Offset it was read from."""
     key: _builtins.bytes
-    """Its key; absent when it had none."""
+    """Its key; absent when it had none. What would not fit into the topic is absent
+    as well: the payload first, then headers, then key. The error's text says so.
+    """
     payload: _builtins.bytes
     """Its value; absent when it was a tombstone."""
     error_class: _builtins.str
     """Class of the error, such as "Poison"."""
     error_text: _builtins.str
-    """What was wrong."""
+    """What was wrong; of a payload that would not fit, its size and SHA-256 as well."""
     service: _builtins.str
     """Service that gave up on it."""
     failed_us: _builtins.int

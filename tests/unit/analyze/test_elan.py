@@ -1,7 +1,7 @@
 """events.eaf against the structure that the EAF format asks for, and read back by another program's reader."""
 
-from pathlib import Path
-from urllib.parse import unquote, urlparse
+from collections.abc import Sequence
+from pathlib import Path, PureWindowsPath
 from xml.etree import ElementTree
 
 import pytest
@@ -9,9 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pympi import Elan
 
-from services.analyze.elan import lanes, span_ms, write_eaf
+from services.analyze.elan import address, lanes, span_ms, write_eaf
 from services.analyze.events import Mark
+from services.analyze.names import face_numbers
 from tests.unit.analyze.made_up import mark
+
+
+def write(path: Path, marks: Sequence[Mark], video: Path | None = None, origin_s: float = 0.0) -> None:
+    """Nobody was there but those who have an expression."""
+    write_eaf(path, marks, video, face_numbers(mark.track for mark in marks), origin_s)
 
 
 def read(path: Path) -> dict[str, list[tuple[int, int, str]]]:
@@ -47,7 +53,7 @@ def check_structure(path: Path) -> None:
 
 def test_a_face_has_a_tier_for_kind_emotion_and_aus(tmp_path: Path) -> None:
     marks = [mark(1.0, 1.32, emotion="surprise", aus=("AU1", "AU12 left")), mark(2.0, 3.2, aus=())]
-    write_eaf(tmp_path / "events.eaf", marks, None)
+    write(tmp_path / "events.eaf", marks)
     check_structure(tmp_path / "events.eaf")
     assert read(tmp_path / "events.eaf") == {
         "kind": [(1000, 1320, "micro"), (2000, 3200, "macro")],
@@ -57,7 +63,7 @@ def test_a_face_has_a_tier_for_kind_emotion_and_aus(tmp_path: Path) -> None:
 
 
 def test_each_face_has_its_own_tiers_and_names_its_track(tmp_path: Path) -> None:
-    write_eaf(tmp_path / "events.eaf", [mark(1, 2), mark(1.5, 2.5, track="0.7.1")], None)
+    write(tmp_path / "events.eaf", [mark(1, 2), mark(1.5, 2.5, track="0.7.1")])
     check_structure(tmp_path / "events.eaf")
     eaf = Elan.Eaf(str(tmp_path / "events.eaf"))
     assert list(eaf.get_tier_names()) == [
@@ -68,7 +74,7 @@ def test_each_face_has_its_own_tiers_and_names_its_track(tmp_path: Path) -> None
 
 
 def test_a_video_without_expressions_has_its_empty_tiers(tmp_path: Path) -> None:
-    write_eaf(tmp_path / "events.eaf", [], None)
+    write(tmp_path / "events.eaf", [])
     check_structure(tmp_path / "events.eaf")
     assert read(tmp_path / "events.eaf") == {"kind": [], "emotion": [], "AUs": []}
 
@@ -79,26 +85,39 @@ def test_it_links_the_video_by_address_and_by_relative_path(tmp_path: Path) -> N
     video.parent.mkdir()
     folder.mkdir(parents=True)
     video.touch()
-    write_eaf(folder / "events.eaf", [], video)
+    write(folder / "events.eaf", [], video)
     (link,) = Elan.Eaf(str(folder / "events.eaf")).get_linked_files()
-    assert Path(unquote(urlparse(link["MEDIA_URL"]).path)) == video and link["MEDIA_URL"].startswith("file:///")
+    assert link["MEDIA_URL"] == f"file://{video}", "ELAN opens what follows as a path, without decoding it"
     assert (folder / link["RELATIVE_MEDIA_URL"]).resolve() == video
     assert link["MIME_TYPE"] == "video/mp4"
 
 
+def test_the_address_of_a_video_on_a_windows_drive_has_three_slashes() -> None:
+    assert address(PureWindowsPath(r"C:\Eigene Videos\ü.mp4")) == "file:///C:/Eigene Videos/ü.mp4"
+
+
+def test_a_face_has_the_number_of_its_appearance_whoever_is_decided_first(tmp_path: Path) -> None:
+    """Of three faces the second and the third moved, the third was decided first, and names sort as numbers."""
+    faces = face_numbers(["0.10.0", "0.2.0", "0.2.1"])
+    write_eaf(tmp_path / "events.eaf", [mark(1, 2, track="0.10.0"), mark(1.5, 2.5, track="0.2.1")], None, faces)
+    eaf = Elan.Eaf(str(tmp_path / "events.eaf"))
+    people = {tier: eaf.get_parameters_for_tier(tier)["PARTICIPANT"] for tier in eaf.get_tier_names() if "kind" in tier}
+    assert people == {"kind face 2": "0.2.1", "kind face 3": "0.10.0"}
+
+
 def test_it_replaces_an_older_file_and_leaves_no_other(tmp_path: Path) -> None:
     for _ in range(2):
-        write_eaf(tmp_path / "events.eaf", [mark(1, 2)], None)
+        write(tmp_path / "events.eaf", [mark(1, 2)])
     assert [path.name for path in tmp_path.iterdir()] == ["events.eaf"]
 
 
 def test_live_times_count_from_the_origin(tmp_path: Path) -> None:
-    write_eaf(tmp_path / "events.eaf", [mark(1.764e9 + 5, 1.764e9 + 5.4)], None, origin_s=1.764e9)
+    write(tmp_path / "events.eaf", [mark(1.764e9 + 5, 1.764e9 + 5.4)], origin_s=1.764e9)
     assert read(tmp_path / "events.eaf")["kind"] == [(5000, 5400, "micro")]
 
 
 def test_an_expression_on_one_frame_before_zero_still_has_length(tmp_path: Path) -> None:
-    write_eaf(tmp_path / "events.eaf", [mark(-0.02, -0.02)], None)
+    write(tmp_path / "events.eaf", [mark(-0.02, -0.02)])
     assert read(tmp_path / "events.eaf")["kind"] == [(0, 1, "micro")]
 
 
@@ -111,7 +130,7 @@ def test_any_expressions_make_a_sound_file_that_holds_them_all(
 ) -> None:
     path = tmp_path_factory.mktemp("eaf") / "events.eaf"
     marks = [mark(start, start + length, track=track, emotion=emotion) for start, length, track in given_spans]
-    write_eaf(path, marks, None)
+    write(path, marks)
     check_structure(path)
     found = [note[:2] for tier, notes in read(path).items() if tier.startswith("kind") for note in notes]
     assert sorted(found) == sorted(span_ms(each, 0) for each in marks)

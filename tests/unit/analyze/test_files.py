@@ -1,5 +1,8 @@
 import csv
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.analyze.events import Event, event
-from services.analyze.files import EventLog, read_events, row, whole, write_csv, write_json
+from services.analyze.files import JsonLines, read_events, row, whole, write_csv, write_json
+from services.common.errors import Fatal
 from tests.unit.analyze.made_up import graph, stream
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -23,7 +27,7 @@ def made_events(draw: st.DrawFn) -> Event:
 
 
 def write(folder: Path, events: list[Event]) -> None:
-    with EventLog(folder / "events.jsonl") as log:
+    with JsonLines(folder / "events.jsonl") as log:
         for each in events:
             log.add(each)
         log.close()
@@ -71,7 +75,7 @@ def test_an_unknown_intensity_is_an_empty_cell(tmp_path: Path) -> None:
 
 
 def test_each_line_is_whole_as_soon_as_it_is_added(tmp_path: Path) -> None:
-    with EventLog(tmp_path / "events.jsonl") as log:
+    with JsonLines(tmp_path / "events.jsonl") as log:
         for number in range(1, 4):
             log.add(event(graph(float(number), number + 0.4), None))
             lines = (tmp_path / ".part-events.jsonl").read_text("utf-8").splitlines()
@@ -90,7 +94,7 @@ def test_what_fails_half_way_leaves_the_old_file_and_nothing_else(tmp_path: Path
 
 def _fail(writer: str, folder: Path) -> None:
     if writer == "jsonl":
-        with EventLog(folder / "events.jsonl") as log:
+        with JsonLines(folder / "events.jsonl") as log:
             log.add(event(graph(), None))
             raise RuntimeError
     if writer == "csv":
@@ -105,3 +109,29 @@ def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
         part.write_bytes(b"half")
         assert not (tmp_path / "x.png").exists() and part.suffix == ".png"
     assert (tmp_path / "x.png").read_bytes() == b"half"
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file may grow beyond a hundred bytes: the system refuses to write on, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_said_of_the_folder_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    with full_disk(), pytest.raises(Fatal) as lines, JsonLines(tmp_path / "events.jsonl") as log:
+        log.add({"text": "x" * 200})
+    with full_disk(), pytest.raises(Fatal) as other:
+        write_json(tmp_path / "summary.json", {"text": "x" * 200})
+    for error in (lines.value, other.value):
+        assert str(error).startswith("results cannot be written there") and error.context["folder"] == str(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="No such file"):
+        write_json(tmp_path / "gone" / "summary.json", {})

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.analyze.files import write_json
 from services.analyze.quiet import without_chatter
 from services.analyze.report import Report, peak
-from services.analyze.summary import Stages, expressions, words
+from services.analyze.summary import Stages, expressions, refuse_other, source_of, words
+from services.common.errors import Fatal
 from services.motion.rois import REGIONS
 from tests.unit.analyze.made_up import graph, mark, window
 
@@ -46,6 +48,29 @@ def test_a_run_that_fails_leaves_no_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), Report(tmp_path / "clip"):
         raise RuntimeError
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_for_one_video_and_its_reruns(tmp_path: Path) -> None:
+    """Same name, same size: what tells is the content. A copy elsewhere is the same video."""
+    first, other, copy, folder = (tmp_path / name for name in ("a.mp4", "b.mp4", "c.mp4", "results"))
+    for video, content in ((first, "one"), (other, "two"), (copy, "one")):
+        video.write_text(content)
+    folder.mkdir()
+    refuse_other(folder, first)
+    write_json(folder / "summary.json", {"video": first.name, "source": source_of(first)})
+    refuse_other(folder, first)
+    refuse_other(folder, copy)
+    refuse_other(folder, tmp_path / "missing.mp4")
+    with pytest.raises(Fatal, match="choose another --out") as refused:
+        refuse_other(folder, other)
+    assert "a.mp4" in str(refused.value) and "b.mp4" in str(refused.value)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"name": 1}'])
+def test_a_summary_of_something_else_is_not_written_over(tmp_path: Path, content: str) -> None:
+    (tmp_path / "summary.json").write_text(content, "utf-8")
+    with pytest.raises(Fatal, match="none of microex"):
+        refuse_other(tmp_path, Path(__file__))
 
 
 def test_the_strongest_expression_is_the_one_that_moved_a_region_most() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,12 +19,14 @@ from microex.v1 import graph_pb2
 from services.analyze.curves import Curve
 from services.analyze.events import Mark
 from services.analyze.face import draw_face, place_labels
-from services.analyze.panel import ROWS, draw_panel, row_scales
+from services.analyze.panel import ROWS, SIDES, draw_panel, row_scales
 from services.analyze.picture import Picture, Strongest
 from services.analyze.style import clock, emotion_colours, settings
-from services.analyze.timeline import write_timeline
+from services.analyze.summary import unjudged
+from services.analyze.timeline import _draw, write_timeline
 from services.motion.aus import AUS
 from services.motion.rois import REGIONS
+from services.spotter.constants import CONSTANTS
 from tests.unit.analyze.made_up import CENTRES, graph, mark, window
 
 
@@ -73,12 +76,80 @@ def test_the_rows_hold_every_region_once() -> None:
     assert sorted(name for members in ROWS.values() for name in members) == sorted(REGIONS)
 
 
-def test_the_scale_of_a_row_is_that_of_its_largest_peak_and_never_that_of_noise() -> None:
+def test_the_scale_of_a_row_is_that_of_its_largest_expression_and_never_that_of_noise() -> None:
     high = curve(0, 10)
-    high.magnitude[40, list(REGIONS).index("mouth left")] = 0.21
+    high.magnitude[30, list(REGIONS).index("mouth left")] = 0.21
     low = curve(0, 10, height=0.001)
-    assert row_scales(picture({"0.0.0": high, "0.0.1": low}, []))["mouth corners"] == pytest.approx(0.21)
+    assert row_scales(picture({"0.0.0": high, "0.0.1": low}, [mark(1, 1.4)]))["mouth corners"] == pytest.approx(0.21)
     assert row_scales(picture({"0.0.0": low}, []))["chin"] == pytest.approx(0.02)
+
+
+def test_the_scale_of_a_long_video_holds_the_slice_in_which_the_expression_is() -> None:
+    long = curve(0, 36_000, 10, height=0.01)
+    long.magnitude[900] = 0.1
+    assert row_scales(picture({"0.0.0": long}, [mark(9004, 9004.2)]))["nose"] == pytest.approx(0.1)
+
+
+def test_a_frame_that_was_tracked_wrongly_is_cut_off_and_flattens_nothing() -> None:
+    lost = curve(0, 10)
+    lost.magnitude[40] = 1.2
+    seen = picture({"0.0.0": lost}, [])
+    scales = row_scales(seen)
+    assert scales["cheeks"] == pytest.approx(0.03)
+    axes = Figure().add_axes((0, 0, 1, 1))
+    draw_panel(axes, seen, ["0.0.0"], scales, {}, width_px=1000)
+    assert max(float(np.max(line.get_ydata())) for line in axes.lines if len(line.get_xdata()) > 2) < 0
+
+
+def test_nose_lips_and_chin_are_drawn_as_the_middle() -> None:
+    seen = picture({"0.0.0": curve(0, 10)}, [])
+    axes = Figure().add_axes((0, 0, 1, 1))
+    draw_panel(axes, seen, ["0.0.0"], row_scales(seen), {}, width_px=1000)
+    drawn = [line.get_color() for line in axes.lines if len(line.get_xdata()) > 2]
+    names = [name for members in ROWS.values() for name in members]
+    middle = {name for name, ink in zip(names, drawn, strict=True) if ink == SIDES["middle"][0]}
+    assert middle == {"brow middle", "nose", "lips", "chin"}
+
+
+def words_of(shown: Picture) -> list[str]:
+    with mpl.rc_context(settings()):
+        return [text.get_text() for text in _draw(shown).findobj(Text)]
+
+
+def test_faces_have_the_numbers_that_elan_has() -> None:
+    """The second left before the third came: they share a panel."""
+    seen = picture({"0.10.0": curve(5, 9), "0.2.0": curve(0, 9), "0.2.1": curve(0, 3)}, [])
+    assert seen.faces() == {"0.2.0": 1, "0.2.1": 2, "0.10.0": 3}
+    assert {"face 1", "faces 2, 3"} <= set(words_of(seen))
+
+
+def test_a_video_that_is_too_little_to_judge_does_not_read_as_nothing_found() -> None:
+    little = unjudged(0.1, 30)
+    assert little is not None and little.startswith("too short")
+    words = words_of(replace(picture({"0.0.0": curve(0, 0.1)}, [], end_s=0.1), unjudged=little))
+    assert little in words and "no expression was found" not in words
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "fps", "said"),
+    [(0.0, None, "too short"), (0.07, 30, "too short"), (60, 12.5, "12.5;"), (60, 23.976, None), (1.2, 200, None)],
+)
+def test_what_cannot_be_judged_is_said(duration_s: float, fps: float | None, said: str | None) -> None:
+    told = unjudged(duration_s, fps)
+    assert (told is None) if said is None else (told is not None and said in told)
+
+
+def test_the_caption_fits_on_the_page() -> None:
+    with mpl.rc_context(settings()):
+        figure = _draw(PICTURES["no expression"])
+        figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.findobj(Text) if text.get_text()]
+    drawn = [box for box in boxes if box.x0 < figure.bbox.x1]  # ticks beyond the axes are not
+    assert all(box.x1 < figure.bbox.x1 for box in drawn)
+
+
+def test_the_caption_says_what_neutral_is() -> None:
+    assert any(f"median of the {CONSTANTS.baseline_s:g} s before" in words for words in words_of(PICTURES["one face"]))
 
 
 def test_a_short_expression_in_a_long_video_can_be_seen() -> None:
@@ -125,6 +196,13 @@ def test_an_au_of_one_side_is_named_on_that_side_of_the_picture() -> None:
     labels = place_labels(graph(active=["AU12", "AU15", "AU1"], sides=on), CENTRES)
     columns = {label.au.au: label.column for label in labels}
     assert (columns["AU12"], columns["AU15"]) == (1, -1)
+
+
+def test_an_au_of_both_sides_says_so_wherever_it_stands() -> None:
+    answer = graph(active=["AU12", "AU15"], sides={"AU15": graph_pb2.SIDE_RIGHT})
+    axes = Figure().add_axes((0, 0, 1, 1))
+    draw_face(axes, answer, window(answer), "#D55E00")
+    assert {"AU12 both", "AU15 right"} <= {text.get_text() for text in axes.texts}
 
 
 def test_the_words_beside_the_face_do_not_overlap() -> None:

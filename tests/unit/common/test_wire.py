@@ -1,5 +1,6 @@
 """Messages on their way: what is poison, what a dead letter keeps, how a trace goes on."""
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 
@@ -75,6 +76,29 @@ def test_the_largest_message_still_fits_into_a_dead_letter_and_a_request() -> No
     record = Record(value=bytes(wire.MAX_MESSAGE_BYTES), key=b"k" * 400)
     size = wire.dead_letter(record, Poison("x" * 1000), "spotter").ByteSize()
     assert size < int(wire.DEAD_LETTERS.config["max.message.bytes"]) < wire.MAX_REQUEST_BYTES
+
+
+@pytest.mark.parametrize(
+    ("record", "absent"),
+    [
+        (Record(value=bytes(700_000)), {"payload"}),
+        (Record(value=bytes(500_000), key=b"k" * 50_000), {"payload"}),  # the letter's record has the key once more
+        (Record(headers=[("big", bytes(700_000))]), {"payload", "headers"}),
+        (Record(key=b"k" * 700_000), {"payload", "headers", "key"}),
+        (Record(value=bytes(700_000), key=None, headers=[("schema", b"x" * 700_000)]), {"payload", "headers", "key"}),
+    ],
+)
+def test_a_dead_letter_fits_whatever_was_wrong(record: Record, absent: set[str]) -> None:
+    """Else one record that came compressed would stop every service that reads it, at every start."""
+    letter = wire.dead_letter(record, Poison("x" * 700_000), "spotter")
+    key, headers = wire.letter_key(letter), dict(wire.headers(type(letter)))
+    size = letter.ByteSize() + len(key) + sum(len(name) + len(value) for name, value in headers.items())
+    assert key and size < int(wire.DEAD_LETTERS.config["max.message.bytes"]) - 500
+    assert {"payload", "headers", "key"} - {field.name for field, _ in letter.ListFields()} == absent
+    assert (letter.topic, letter.partition, letter.offset) == (record.topic, record.partition, record.offset)
+    assert f"{len(record.value or b'')} bytes, SHA-256 {hashlib.sha256(record.value or b'').hexdigest()}" in (
+        letter.error_text
+    )
 
 
 def test_headers_name_the_schema_and_carry_a_trace() -> None:

@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from services.common.errors import Fatal, Poison
 from services.lab.metrics import Span
 from services.lab.recordings import Recording, Truth, labelled, long_videos
+from services.lab.spotting_report import _bars, write_files
 from services.lab.spotting_score import Found, Watched, score
 from tests.unit.lab import trees
 
@@ -77,6 +79,25 @@ def test_f1_has_an_interval_over_recordings() -> None:
     report, _ = score([recording(name, truth("micro", 1, 1.4)) for name in "abcd"], [hit, hit, miss, miss])
     interval = report["kinds"]["micro"]["f1_interval"]
     assert 0 <= interval["low"] < report["kinds"]["micro"]["f1"] < interval["high"] <= 1
+
+
+def test_one_recording_has_no_interval_and_its_report_is_written(tmp_path: Path) -> None:
+    sure = replace(found("micro", 1, 1.4, "negative"), probabilities=(0.8, 0.1, 0.1), active=("AU4",))
+    coded = replace(truth("micro", 1, 1.4), aus=("AU4",), amplitude=0.3)
+    report, rows = score([recording("a", coded)], [watched(sure)])
+    assert report["kinds"]["micro"]["f1_interval"] is report["recognition"]["uf1_interval"] is None
+    write_files(tmp_path, report, rows)
+    assert "| micro | 1.000 |  |" in (tmp_path / "report.md").read_text("utf-8")
+
+
+def test_the_label_of_a_full_bar_stands_below_the_title() -> None:
+    figure = Figure(figsize=(5.5, 3.5), layout="constrained")
+    for axes, values, top in zip(figure.subplots(1, 2), ([1.0, 0.5], [7.0, 3.0]), (1, None), strict=True):
+        _bars(axes, ["a", "b"], values, "Title above all", top)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        assert not any(label.get_window_extent().overlaps(axes.title.get_window_extent()) for label in axes.texts)
+        assert all(label.get_window_extent().y1 <= axes.bbox.y1 for label in axes.texts)
 
 
 def test_causes_of_false_alarms() -> None:
