@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import mode
 import pytest
 import yaml
 
@@ -207,7 +208,7 @@ def test_there_is_time_to_drain(cluster: Build) -> None:
     """SIGKILL comes after all that stopping may wait for: what the services' own constants say, and 10 s for Kafka."""
     needed = {
         "ingest": 2 * ingest_service.LEAVE_S + 10,
-        "spotter": 2 * 10 + 10,
+        "spotter": mode.Service.shutdown_timeout + 10,  # what Faust waits for while Kafka is away
         "recognizer": 2 * recognizer_service.GRACE_S + 10,
     }
     for workload in cluster.services:
