@@ -8,8 +8,8 @@ from services.lab.augment import augment, mirror, mixed
 from services.lab.baselines import mirror as mirror_patches
 from services.lab.recipe import FINE, Augmentation
 from services.lab.synth import direct
+from services.lab.synth.styles import LEFT, RIGHT
 from services.lab.targets import Batch, of_generated
-from services.recognizer.stag.model import LEFT, RIGHT
 
 NOTHING = Augmentation(mirror=0, gain=0, noise=0, drop_rois=0, drop_frames=0, mask_magnitude=0)
 
