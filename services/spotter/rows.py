@@ -105,9 +105,10 @@ class Rows:
     def stale(self, until_us: int) -> None:
         """Of rows with time <= until, the crop is kept as it came alone."""
         for at in range(self.since(until_us).start - 1, -1, -1):
-            if self.kept[at].fresh is None:
+            jpeg, landmarks, fresh = self.kept[at]
+            if fresh is None:
                 break
-            self.kept[at] = self.kept[at]._replace(fresh=None)
+            self.kept[at] = Kept(jpeg, landmarks, None)
 
     def _make_room(self) -> None:
         # Twice what is held, so that rows move once in as many frames.
