@@ -71,6 +71,9 @@ def test_a_face_that_is_none_is_rejected(neutral: FaceFrame) -> None:
     flat = at(neutral, 0, 0)
     flat.frame.landmarks = np.zeros((478, 2), "<f4").tobytes()
     assert Detector(whole=True).step(flat).reason == "geometry"
+    far = at(neutral, 0, 0)
+    far.frame.landmarks = (1e20 * np.frombuffer(neutral.frame.landmarks, "<f4")).astype("<f4").tobytes()
+    assert Detector(whole=True).step(far).reason == "geometry"
 
 
 def spoil_crop(m: FaceFrame) -> None:
