@@ -60,6 +60,7 @@ class Replay(Detector):
         for message in messages:
             face = read(message)
             if isinstance(face, Face) and self._refuse(face) is None:
+                self._begin(face, message)
                 sights.append(self._signal.see(face))
                 self._signal.take(sights[-1])
         return sights

@@ -61,14 +61,12 @@ class Candidate:
         seconds = ((rows.times[window] - self.apex_us) / SECOND).astype(np.float32)
         return _away(position[window], position[self.at(rows)] - self.lead, self.drift, seconds)
 
-    def curve(self, rows: Rows, window: slice) -> NDArray[np.float64]:
-        """[n]: displacement from neutral along `direction`, outer-eye distances (Euclidean over all ROIs)."""
-        return along(self.away(rows, window), self.direction).astype(np.float64)
-
     def course(self, rows: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """[n] seconds from the apex, and [n] its curve, from where it may have begun to the newest row."""
+        """[n] seconds from the apex, and [n] displacement from neutral along `direction`, outer-eye distances
+        (Euclidean over all ROIs), from where it may have begun to the newest row."""
         window = rows.since(self.apex_us - _RISE_US)
-        return (rows.times[window] - self.apex_us) / SECOND, self.curve(rows, window)
+        curve = along(self.away(rows, window), self.direction).astype(np.float64)
+        return (rows.times[window] - self.apex_us) / SECOND, curve
 
     def peak(self, rows: Rows) -> tuple[Peak, int]:
         """How far its curve has come in the rows, and the time at which its rise began."""

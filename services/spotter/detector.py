@@ -7,8 +7,6 @@ arrives at the same state, and emits the same windows from there on.
 """
 
 from dataclasses import dataclass, field, replace
-from itertools import compress
-from operator import not_
 from typing import Final, Literal
 
 import numpy as np
@@ -84,7 +82,7 @@ class Detector:
         """Takes the stream's next message, of any order. Raises Poison, unchanged, for one that cannot be read."""
         face = read(message)
         if isinstance(face, frame_pb2.End):
-            return self._end(message)
+            return self._finish(message)
         refused = self._refuse(face)
         if refused is not None:
             return refused
@@ -128,9 +126,7 @@ class Detector:
         """Starts afresh when the stream jumps; returns what comes of what was before, then."""
         newest_us, past = self._newest_us(), None
         if newest_us is not None and not 0 < face.time_us - newest_us <= _LOOK_BACK_US:
-            # Nothing of the past bears on what follows, so what follows is whole.
             past = self._finish(message)
-            self._silent_until_us = None
         elif newest_us is None and not self._whole:
             self._silent_until_us = face.time_us + _LOOK_BACK_US
         self._whole = True
@@ -188,26 +184,23 @@ class Detector:
     def _window(self, found: Expression, message: frame_pb2.FaceFrame) -> window_pb2.ApexWindow:
         return build(self._rows, found, message, self._time_base)
 
-    def _end(self, message: frame_pb2.FaceFrame) -> Step:
-        step = self._finish(message)
-        self._whole = True
-        self._silent_until_us = None
-        return step
-
     def _finish(self, message: frame_pb2.FaceFrame) -> Step:
-        """Judges what is past its apex and has decayed, emits nothing by guess, and forgets all."""
+        """Judges what is past its apex and has decayed, emits nothing by guess, and forgets all. Nothing of it bears on
+        what follows, so what follows is whole."""
         newest_us = self._newest_us()
         step = Step("end", newest_us if newest_us is not None else message.end.last_seen.time_us)
         if newest_us is not None:
             self._signal.finish()
-            candidates = self._open + due(self._rows, newest_us - _DELAY_US, newest_us)
-            decayed = [candidate.peak(self._rows)[0].phase == "decayed" for candidate in candidates]
-            self._open = list(compress(candidates, decayed))
+            decayed, cut_off = list[Candidate](), list[Candidate]()
+            for candidate in self._open + due(self._rows, newest_us - _DELAY_US, newest_us):
+                (decayed if candidate.peak(self._rows)[0].phase == "decayed" else cut_off).append(candidate)
+            self._open = decayed
             self._decide(message, step)
             if self.emits:
-                cut_off = [*compress(candidates, map(not_, decayed)), *self._open]
+                cut_off += self._open
                 step.verdicts.extend(dismissed(self._rows, candidate, "no_return") for candidate in cut_off)
         self._forget()
+        self._whole, self._silent_until_us = True, None
         return step
 
 
